@@ -1,0 +1,1 @@
+"""The daemon on each host: it injects, holds, measures and undoes faults."""
