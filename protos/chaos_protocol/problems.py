@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+INPUT = 1
+"""`chaos.v1.Refused.REFUSED_INPUT`, spelled out so that this module needs no protobuf."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -17,8 +20,12 @@ class Problem:
 
 
 class Refused(Exception):
-    """Input was refused before anything was touched; carries every problem found."""
+    """A request was refused before anything was touched; carries every problem found.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    `reason` is a number of `chaos.v1.Refused`; callers choose their exit code by it.
+    """
+
+    def __init__(self, problems: Iterable[Problem], reason: int = INPUT) -> None:
         self.problems = tuple(problems)
+        self.reason = reason
         super().__init__("; ".join(str(problem) for problem in self.problems))
