@@ -18,6 +18,20 @@ Undo = Mapping[str, object]
 """All that the undo needs, JSON; it is on disk before the host is touched."""
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `check` needs of the host owner's agent.yaml; what of it matters later, `check` puts into the undo.
+
+    `protect` has entries like `tcp/22`, `udp/51820` and `10.0.0.0/8`.
+    """
+
+    agent_port: int = 0
+    protect: Sequence[str] = ()
+    backlog_cap_bytes: int = 256 * 1024 * 1024
+    require_gate: bool = False
+    runtime_folder: str = "/run/chaos-agent"
+
+
 class Claim(Protocol):
     """What an injection holds for itself, so that a second one on the same thing is refused by name."""
 
@@ -44,13 +58,15 @@ class Verdict:
 class Observation:
     """One measurement: `values` by name with the unit in the name (`delay_ns`, `matched_packets`).
 
-    `drift` says what somebody else changed under us, `unproven` why an effect can't be expected to show yet.
+    `drift` says what somebody else changed under us, `unproven` why an effect can't be expected to show yet, `why`
+    what stands between the fault and its effect, when there is none and there should be.
     """
 
     values: Mapping[str, int | float]
     effect: bool
     drift: str = ""
     unproven: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +113,7 @@ class Fault(Protocol):
     def read(cls, parameters: Parameters) -> Self:
         """The fault with its parameters; they passed the catalogue's own checks."""
 
-    def check(self, injection_id: str) -> Verdict:
+    def check(self, injection_id: str, settings: Settings) -> Verdict:
         """What the options can't say: cross-field rules, this host's names and interfaces, what it would claim."""
 
     def inject(self, undo: Undo, expires_ns: int) -> Held:
