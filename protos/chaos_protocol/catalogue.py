@@ -46,6 +46,12 @@ class Parameter:
         return bool(self.field.is_repeated)
 
     @property
+    def enum(self) -> EnumDescriptor:
+        """The enum of an enum field."""
+        assert self.field.enum_type is not None
+        return self.field.enum_type
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """The words of an enum, or nothing."""
         enum = self.field.enum_type
@@ -100,6 +106,7 @@ def kinds(fault: Descriptor = faults_pb2.Fault.DESCRIPTOR) -> Mapping[str, Kind]
 
 def _kind_of(arm: FieldDescriptor) -> Kind:
     descriptor = arm.message_type
+    assert descriptor is not None, "every arm of the oneof is a message"
     option = descriptor.GetOptions().Extensions[options_pb2.kind]
     return Kind(
         name=arm.name.replace("_", "-"),

@@ -1,4 +1,4 @@
-"""Whether a message from the wire is within what its descriptors allow. Run by the controller and again by the agent."""
+"""Whether a message is within what its descriptors allow. Run by the controller and again by the agent."""
 
 import functools
 from collections.abc import Collection, Iterator
@@ -47,7 +47,7 @@ def _problems(message: Message, path: str, known_bad: Collection[str], unknown: 
 
 
 def _unknown_fields(message: Message, path: str) -> Iterator[Problem]:
-    for field in UnknownFieldSet(message):
+    for field in UnknownFieldSet(message):  # type: ignore[attr-defined]
         remedy = "is not known to this version; update it, or leave the field out"
         yield Problem(path or message.DESCRIPTOR.name, f"field number {field.field_number}", remedy)
 
@@ -97,8 +97,7 @@ def _word_problems(item: Message, place: str) -> Iterator[Problem]:
 
 
 def _enum_problems(parameter: catalogue.Parameter, item: object, place: str) -> Iterator[Problem]:
-    known = parameter.field.enum_type.values_by_number
-    if not isinstance(item, int) or item not in known or item == 0:
+    if not isinstance(item, int) or catalogue.word_of(parameter.enum, item) not in parameter.choices:
         yield Problem(place, str(item), f"must be one of {', '.join(parameter.choices)}")
 
 
@@ -143,7 +142,7 @@ def _unset_oneofs(message: Message, path: str) -> Iterator[Problem]:
     for oneof in message.DESCRIPTOR.oneofs:
         synthetic = len(oneof.fields) == 1 and oneof.name.startswith("_")
         if not synthetic and message.WhichOneof(oneof.name) is None and not UnknownFieldSet(message):
-            names = ", ".join(catalogue.parameter_of(field).key for field in oneof.fields)
+            names = ", ".join(field.name for field in oneof.fields)
             yield Problem(path or message.DESCRIPTOR.name, "", f"must have one of: {names}")
 
 

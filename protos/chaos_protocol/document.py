@@ -22,7 +22,7 @@ M = TypeVar("M", bound=Message)
 _YES_NO = {"yes": True, "no": False, "true": True, "false": False}
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     """A value that can't be read; the text is the remedy."""
 
 
@@ -77,8 +77,7 @@ def _fill_map(target: Any, value: object, place: str) -> Iterator[Problem]:
 
 def _fill_item(message: Message, parameter: catalogue.Parameter, value: object, place: str) -> Iterator[Problem]:
     field = parameter.field
-    inner = field.message_type
-    if inner and not inner.GetOptions().Extensions[options_pb2.word]:
+    if field.message_type and not _word_of(field):
         child = getattr(message, field.name).add() if field.is_repeated else getattr(message, field.name)
         if not field.is_repeated:
             child.SetInParent()
@@ -86,7 +85,7 @@ def _fill_item(message: Message, parameter: catalogue.Parameter, value: object, 
         return
     try:
         item = _read_scalar(parameter, value)
-    except (_Unreadable, ValueError) as error:
+    except (_UnreadableError, ValueError) as error:
         yield Problem(place, _shown(value), str(error))
         return
     _put(message, field, item)
@@ -116,40 +115,45 @@ def _read_scalar(parameter: catalogue.Parameter, value: object) -> object:
 
 def _read_word(parameter: catalogue.Parameter, value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _Unreadable(f"must be text, as {parameter.example}")
-    return WORDS[parameter.field.message_type.GetOptions().Extensions[options_pb2.word]].read(str(value))
+        raise _UnreadableError(f"must be text, as {parameter.example}")
+    return WORDS[_word_of(parameter.field)].read(str(value))
+
+
+def _word_of(field: FieldDescriptor) -> str:
+    option = field.message_type.GetOptions().Extensions[options_pb2.word] if field.message_type else ""
+    return str(option)
 
 
 def _read_enum(parameter: catalogue.Parameter, value: object) -> int:
-    number = catalogue.number_of(parameter.field.enum_type, value) if isinstance(value, str) else None
+    number = catalogue.number_of(parameter.enum, value) if isinstance(value, str) else None
     if number is None:
-        raise _Unreadable(f"must be one of {', '.join(parameter.choices)}")
+        raise _UnreadableError(f"must be one of {', '.join(parameter.choices)}")
     return number
 
 
 def _read_bool(value: object) -> bool:
     known = value if isinstance(value, bool) else _YES_NO.get(str(value).lower())
     if known is None:
-        raise _Unreadable("must be yes or no")
+        raise _UnreadableError("must be yes or no")
     return known
 
 
 def _read_text(field: FieldDescriptor, value: object) -> object:
     if not isinstance(value, str):
-        raise _Unreadable("must be text; put it in quotes")
+        raise _UnreadableError("must be text; put it in quotes")
     return bytes.fromhex(value) if field.type == FieldDescriptor.TYPE_BYTES else value
 
 
 def _read_number(parameter: catalogue.Parameter, value: object) -> int:
     bare = parameter.unit in (options_pb2.UNIT_COUNT, options_pb2.UNIT_UNSPECIFIED)
     if isinstance(value, int | float) and not isinstance(value, bool) and not (bare and isinstance(value, int)):
-        raise _Unreadable(f"has no unit; write {values.example(parameter.unit)}")
+        raise _UnreadableError(f"has no unit; write {values.example(parameter.unit)}")
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _Unreadable(f"must be {values.example(parameter.unit)}")
+        raise _UnreadableError(f"must be {values.example(parameter.unit)}")
     number = values.parse(parameter.unit, str(value))
     wide = parameter.field.cpp_type in (FieldDescriptor.CPPTYPE_UINT64, FieldDescriptor.CPPTYPE_INT64)
     if number >= 2 ** (63 if wide else 31):
-        raise _Unreadable(f"is too large{f'; must be at most {parameter.max}' if parameter.max else ''}")
+        raise _UnreadableError(f"is too large{f'; must be at most {parameter.max}' if parameter.max else ''}")
     return number
 
 
@@ -183,8 +187,7 @@ def _written(message: Message, human: bool) -> Iterator[tuple[catalogue.Paramete
 def _write_item(parameter: catalogue.Parameter, item: Any, human: bool) -> Any:
     field = parameter.field
     if field.message_type:
-        word = field.message_type.GetOptions().Extensions[options_pb2.word]
-        if human and word:
+        if human and (word := _word_of(field)):
             return WORDS[word].show(item)
         return write(item) if human else plain(item)
     if field.enum_type:

@@ -19,7 +19,7 @@ _RATE = {"bit": 1, "kbit": 10**3, "Kbit": 10**3, "Mbit": 10**6, "Gbit": 10**9, "
 _RATE |= {f"{unit}/s": 8 * size for unit, size in _BYTES.items()}
 _SHARE = {"%": 10**4}
 
-_EXAMPLES = {
+_EXAMPLES: Mapping[int, str] = {
     options.UNIT_DURATION: "100ms, 30s, 2m or 1h30m",
     options.UNIT_BYTES: "500MB or 1GiB",
     options.UNIT_RATE: "10Mbit or 1MB/s",
@@ -38,7 +38,7 @@ _WRITTEN: Mapping[int, tuple[str, ...]] = {
     options.UNIT_BYTES: ("TiB", "GiB", "MiB", "KiB", "TB", "GB", "MB", "kB"),
     options.UNIT_RATE: ("Tbit", "Gbit", "Mbit", "kbit"),
 }
-_BASE = {options.UNIT_BYTES: "B", options.UNIT_RATE: "bit", options.UNIT_SHARE: "%"}
+_BASE: Mapping[int, str] = {options.UNIT_BYTES: "B", options.UNIT_RATE: "bit", options.UNIT_SHARE: "%"}
 _PART = re.compile(r"(\d+(?:\.\d+)?|\.\d+)([A-Za-zµ%/]+)")
 _LONGEST = 64
 
