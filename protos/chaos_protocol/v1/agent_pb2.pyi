@@ -741,30 +741,38 @@ class AbortOrder(_message.Message):
     ABORT_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     BY_FIELD_NUMBER: _builtins.int
+    HOST_ONLY_FIELD_NUMBER: _builtins.int
     abort_id: _builtins.str
     reason: _builtins.str
     by: _builtins.str
+    host_only: _builtins.bool
+    """ordered on one host for that host; else it speaks of the whole fleet"""
     def __init__(
         self,
         *,
         abort_id: _builtins.str | None = ...,
         reason: _builtins.str | None = ...,
         by: _builtins.str | None = ...,
+        host_only: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_abort_id", b"_abort_id", "_by", b"_by", "_reason", b"_reason", "abort_id", b"abort_id", "by", b"by", "reason", b"reason"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_abort_id", b"_abort_id", "_by", b"_by", "_host_only", b"_host_only", "_reason", b"_reason", "abort_id", b"abort_id", "by", b"by", "host_only", b"host_only", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abort_id", b"_abort_id", "_by", b"_by", "_reason", b"_reason", "abort_id", b"abort_id", "by", b"by", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abort_id", b"_abort_id", "_by", b"_by", "_host_only", b"_host_only", "_reason", b"_reason", "abort_id", b"abort_id", "by", b"by", "host_only", b"host_only", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__abort_id: _TypeAlias = _typing.Literal["abort_id"]  # noqa: Y015
     _WhichOneofArgType__abort_id: _TypeAlias = _typing.Literal["_abort_id", b"_abort_id"]  # noqa: Y015
     _WhichOneofReturnType__by: _TypeAlias = _typing.Literal["by"]  # noqa: Y015
     _WhichOneofArgType__by: _TypeAlias = _typing.Literal["_by", b"_by"]  # noqa: Y015
+    _WhichOneofReturnType__host_only: _TypeAlias = _typing.Literal["host_only"]  # noqa: Y015
+    _WhichOneofArgType__host_only: _TypeAlias = _typing.Literal["_host_only", b"_host_only"]  # noqa: Y015
     _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
     _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__abort_id) -> _WhichOneofReturnType__abort_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__by) -> _WhichOneofReturnType__by | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__host_only) -> _WhichOneofReturnType__host_only | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
 
