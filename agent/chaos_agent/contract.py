@@ -127,5 +127,14 @@ class Fault(Protocol):
         """Undo whatever of it is there: idempotent, in any state, from `undo` alone, by whoever holds the lock."""
 
 
+@runtime_checkable
+class Scans(Protocol):
+    """A kind of fault that leaves marks on the host by which it is found when the journal is lost."""
+
+    @classmethod
+    def scan(cls) -> Sequence[tuple[str, Undo]]:
+        """Injection id and undo of each that bears our name."""
+
+
 class FaultFailed(Exception):
     """The host refused, or reading back showed something else than asked."""

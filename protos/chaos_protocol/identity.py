@@ -1,5 +1,6 @@
 """Who somebody is: one URI in a certificate, `chaos://FLEET/ROLE/NAME`, and the files that prove it."""
 
+import base64
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,18 @@ class Identity:
         if problem := problem_of_name("fleet", fleet) or problem_of_name("name", name):
             raise ValueError(str(problem))
         return cls(fleet, role, name)
+
+
+def of_certificate(pem: bytes) -> Identity:
+    """Whose certificate it is; `ValueError` when it names nobody.
+
+    The URI stands in the certificate as plain text, so the daemons need no X.509 library to know who they are.
+    """
+    body = b"".join(line for line in pem.splitlines() if not line.startswith(b"-----"))
+    found = re.search(rb"chaos://[a-z0-9.-]+/[a-z]+/[a-z0-9.-]+", base64.b64decode(body))
+    if not found:
+        raise ValueError("the certificate names no identity")
+    return Identity.parse(found.group().decode())
 
 
 def problem_of_name(what: str, name: str) -> Problem | None:

@@ -1,0 +1,466 @@
+"""The agent's core: starts, renews, ends and accounts for the injections of this host.
+
+It decides by `standing`, remembers in `ledger`, and leaves the work to one worker process an injection. It knows no
+kind of fault and no wire. Refusals are raised as `chaos_protocol.problems.Refused` with the reason's word resolved by
+the service.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from chaos_protocol.problems import Problem
+
+from chaos_agent import kinds, standing, undoing
+from chaos_agent.contract import Claim, Settings, Verdict
+from chaos_agent.host import clock
+from chaos_agent.host.workers import WorkerProcess
+from chaos_agent.law import Law
+from chaos_agent.ledger import Ledger
+from chaos_agent.records import ACTIVE, INJECTING, REVERTING, Ended, Outcome, Record
+from chaos_agent.standing import Guard, Objection, Order, Standing
+
+log = logging.getLogger(__name__)
+
+_ACTIVE_WITHIN_S = 10.0
+_INERT_WITHIN_S = 1.0
+_REVERT_REPLY_WITHIN_S = 3.0
+_GRACE_S = 5.0
+_LONGEST_UNDO_S = 130.0  # two minutes of delay and jitter may have to drain
+_RETRY_S = 5.0
+
+Spawn = Callable[[Path, str], Awaitable[WorkerProcess]]
+HOST, LAW, OVERLAP, INPUT = "host", "law", "overlap", "input"
+
+
+class Denied(Exception):
+    """A start or check that is refused. `kind` is one of the words here and in `standing`."""
+
+    def __init__(self, kind: str, problems: Iterable[Problem]) -> None:
+        self.kind = kind
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A start as ordered by a controller."""
+
+    id: str
+    digest: str
+    kind: str
+    fault: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    duration_ns: int
+    lease_ns: int
+    guard: Guard
+
+
+@dataclass
+class _Live:
+    """An injection that is not over."""
+
+    record: Record
+    worker: WorkerProcess
+    claims: Sequence[Claim]
+    went: bool = False
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+
+class Injector:
+    """All injections of this host. Use `run` as a task; the rest are calls from the service."""
+
+    def __init__(self, ledger: Ledger, fleet: str, law: Law, settings: Settings, spawn: Spawn | None = None) -> None:
+        self._ledger = ledger
+        self._spawn = spawn or WorkerProcess.start
+        self.fleet = fleet
+        self.law = law
+        self._settings = settings
+        self._starting = asyncio.Lock()
+        self._live: dict[str, _Live] = {}
+        self._history: dict[str, Record] = ledger.history()
+        self._listeners: list[Callable[[Record], None]] = []
+        self._group: asyncio.TaskGroup | None = None
+        self._stopping = asyncio.Event()
+        self.standing: Standing = ledger.standing().started()
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Revert what the journal holds and what bears our name without being in it. Before anything is served."""
+        await asyncio.to_thread(self._ledger.write_standing, self.standing)
+        leftovers = {name: record or Record(name) for name, record in self._ledger.entries()}
+        for _, name, _ in await asyncio.to_thread(undoing.marks):
+            leftovers.setdefault(name, Record(name))
+        done = await asyncio.gather(*(self._undo(record, Ended.AGENT_RESTART) for record in leftovers.values()))
+        for record in done:
+            self._history[record.id] = record
+
+    async def run(self) -> None:
+        """Look after injections until `stop`; then revert what is live."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for record in [each for each in self._history.values() if each.over and not _proved(each) and each.outcome]:
+                group.create_task(self._undo_until_proved(record, record.ended))
+            await self._stopping.wait()
+            self._group = None
+            for live in self._live.values():
+                live.worker.tell(end=Ended.AGENT_RESTART, orderly=False)
+            for live in list(self._live.values()):
+                await self._wait(live, lambda record: record.over, _LONGEST_UNDO_S)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def listen(self, listener: Callable[[Record], None]) -> Callable[[], None]:
+        """Be told of every change of a record; returns how to stop that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    @property
+    def live(self) -> list[Record]:
+        return [live.record for live in self._live.values()]
+
+    @property
+    def ended(self) -> list[Record]:
+        return sorted(self._history.values(), key=lambda record: record.clean_unix_ns)
+
+    # -- start -----------------------------------------------------------------------------------------------------
+
+    async def check(self, kind: str, parameters: Mapping[str, Any], duration_ns: int) -> tuple[Verdict, str]:
+        """What a start would do here, and the kind of refusal if it has problems. Touches nothing."""
+        try:
+            return await self._examine("check", kind, parameters, duration_ns), ""
+        except Denied as denied:
+            return Verdict(problems=denied.problems), denied.kind
+
+    async def start(self, order: Start) -> Record:
+        """Start an injection; returns when it is active or over, or says `injecting` after ten seconds.
+
+        The same id and digest again give the present record. Raises `Denied`.
+        """
+        async with self._starting:
+            known = self._present(order)
+            if known is None:
+                live = await self._prepare(order)
+                await self._go(live, order)
+        if known is not None:
+            return known
+        return await self._wait(live, lambda record: record.state not in ("pending", INJECTING), _ACTIVE_WITHIN_S)
+
+    def _present(self, order: Start) -> Record | None:
+        live = self._live.get(order.id)
+        known = live.record if live else self._history.get(order.id)
+        if known is None or (known.digest and known.digest == order.digest):
+            return known
+        if known.digest:
+            raise Denied(INPUT, [Problem("injection", order.id, "was used for something else; use a new id")])
+        return None  # a tombstone: the guard's rules refuse it
+
+    def _object(self, order: Start) -> None:
+        objection = standing.objection_to_start(
+            self.standing,
+            self.fleet,
+            order.guard,
+            now=clock.tick_ns(),
+            ended_ids=self._history.keys(),
+            injection_id=order.id,
+        )
+        if objection is None and self._group is None:
+            objection = Objection(standing.STALE, "agent", "stopping", "try again when it is back")
+        if objection:
+            raise Denied(objection.kind, [Problem(objection.culprit, objection.value, objection.remedy)])
+
+    async def _prepare(self, order: Start) -> _Live:
+        self._object(order)
+        if len(self._live) >= self.law.most_injections:
+            raise Denied(LAW, [Problem("injections", str(len(self._live)), "this host's agent.yaml allows no more")])
+        accepted = clock.tick_ns()
+        spawned = asyncio.gather(self._spawn(self._ledger.folder, order.id), return_exceptions=True)
+        try:
+            verdict = await self._examine(order.id, order.kind, order.parameters, order.duration_ns)
+        except BaseException:
+            await _discard(spawned)
+            raise
+        worker = (await spawned)[0]
+        if isinstance(worker, BaseException):
+            raise Denied(HOST, [Problem("worker", str(worker), "the host can't start a process")])
+        return _Live(_record(order, verdict, accepted), worker, verdict.claims)
+
+    async def _examine(self, injection_id: str, kind: str, parameters: Mapping[str, Any], duration_ns: int) -> Verdict:
+        try:
+            fault = kinds.load(kind)
+        except KeyError:
+            remedy = f"this agent has {', '.join(kinds.names())}"
+            raise Denied(HOST, [Problem("fault", kind, remedy)]) from None
+        if beyond := list(self.law.problems(kind, parameters, duration_ns)):
+            raise Denied(LAW, beyond)
+        if missing := await asyncio.to_thread(fault.missing):
+            raise Denied(HOST, missing)
+        verdict = await asyncio.to_thread(fault.read(parameters).check, injection_id, self._settings)
+        if verdict.problems:
+            raise Denied(HOST, verdict.problems)
+        if beyond := list(self.law.problems_of_facts(kind, verdict.facts)):
+            raise Denied(LAW, beyond)
+        if taken := self._overlaps(verdict.claims):
+            raise Denied(OVERLAP, taken)
+        return verdict
+
+    def _overlaps(self, claims: Sequence[Claim]) -> list[Problem]:
+        return [
+            Problem(
+                "injection", f"{live.record.id} ({held})", "holds the same already; end it first or narrow this one"
+            )
+            for live in self._live.values()
+            for held in live.claims
+            if any(held.overlaps(claim) for claim in claims)
+        ]
+
+    async def _go(self, live: _Live, order: Start) -> None:
+        """Journal, then a last look at what may have happened meanwhile, then go. No await between the last two."""
+        self._live[order.id] = live
+        try:
+            await asyncio.to_thread(self._ledger.enter, live.record)
+            self._object(order)
+        except (OSError, Denied) as error:
+            await self._never_started(live)
+            if isinstance(error, Denied):
+                raise
+            problem = Problem("journal", str(error), "the undo can't be written down, so nothing is touched")
+            raise Denied(HOST, [problem]) from error
+        assert self._group is not None
+        live.went = True
+        live.record = replace(live.record, state=INJECTING)
+        live.worker.tell(go=live.record.as_json())
+        self._group.create_task(self._see_through(live))
+
+    async def _never_started(self, live: _Live) -> None:
+        live.worker.kill()
+        async for _ in live.worker.reports():
+            pass
+        with contextlib.suppress(OSError):
+            done = await asyncio.to_thread(undoing.undo, self._ledger, live.record, Ended.OPERATOR)
+            self._history[live.record.id] = done
+        self._live.pop(live.record.id)
+
+    # -- hold ------------------------------------------------------------------------------------------------------
+
+    def renew(self, seen_tick: int) -> None:
+        """A controller has read our tick `seen_tick`: leases now end that much later. Lapsed is final."""
+        now = clock.tick_ns()
+        if seen_tick > now:
+            return
+        for live in self._live.values():
+            record = live.record
+            lease_tick = max(record.lease_tick, seen_tick + record.lease_ns)
+            if now < record.lease_tick < lease_tick:
+                live.record = replace(record, lease_tick=lease_tick)
+                live.worker.tell(extend=lease_tick)
+
+    async def _see_through(self, live: _Live) -> None:
+        watchdog = asyncio.get_running_loop().call_later(_GRACE_S, self._watch, live)
+        async for report in live.worker.reports():
+            await self._update(live, _told(live.record, report))
+        watchdog.cancel()
+        await self._undo_until_proved(live.record, Ended.WORKER_LOST)
+
+    def _watch(self, live: _Live) -> None:
+        """A worker that is late by more than its undo can take is stopped or stuck: end it, and undo ourselves."""
+        record = live.record
+        if record.id not in self._live:
+            return
+        allowed_s = _LONGEST_UNDO_S if record.inert_tick else _GRACE_S
+        due = (record.inert_tick or record.expires_tick) + int(allowed_s * 10**9)
+        if (late_ns := clock.tick_ns() - due) >= 0:
+            log.error("worker of %s is late and is killed", record.id)
+            live.worker.kill()
+            late_ns = 0
+        wait_s = max(0.1, -late_ns / 10**9 if late_ns else _GRACE_S)
+        asyncio.get_running_loop().call_later(min(wait_s, _GRACE_S), self._watch, live)
+
+    async def _undo_until_proved(self, record: Record, ended: str) -> None:
+        while True:
+            done = await self._undo(record, ended)
+            self._history[done.id] = done
+            live = self._live.get(done.id)
+            if live:
+                if _proved(done):
+                    del self._live[done.id]
+                await self._update(live, done)
+            if _proved(done):
+                return
+            log.error("still on the host: %s", done)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _RETRY_S)
+                return
+
+    async def _undo(self, record: Record, ended: str) -> Record:
+        try:
+            done = await asyncio.to_thread(undoing.undo, self._ledger, record, ended)
+        except (OSError, TimeoutError) as error:
+            log.exception("undo of %s could not be recorded", record.id)
+            done = replace(record, state="failed", ended=ended, outcome=Outcome.UNKNOWN, left=str(error))
+        log.info("ended: %s", done)
+        return done
+
+    async def _update(self, live: _Live, record: Record) -> None:
+        if record.state != live.record.state:
+            log.info("injection %s", record)
+        live.record = record
+        for listener in list(self._listeners):
+            listener(record)
+        async with live.changed:
+            live.changed.notify_all()
+
+    async def _wait(self, live: _Live, until: Callable[[Record], bool], seconds: float) -> Record:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), live.changed:
+                await live.changed.wait_for(lambda: until(live.record))
+        return live.record
+
+    # -- end -------------------------------------------------------------------------------------------------------
+
+    async def revert(self, injection_id: str) -> tuple[str, Record | None]:
+        """End one injection without hurry. The outcome is honest: `reverting` while it is under way."""
+        live = self._live.get(injection_id)
+        if live is None:
+            return await self._revert_ended(injection_id)
+        if not live.went:  # it is about to start: the tombstone stops it before its "go"
+            self._history[injection_id] = replace(live.record, ended=Ended.OPERATOR)
+        live.worker.tell(end=Ended.OPERATOR, orderly=True)
+        record = await self._wait(live, lambda record: record.over, _REVERT_REPLY_WITHIN_S)
+        return record.outcome or Outcome.REVERTING, record
+
+    async def _revert_ended(self, injection_id: str) -> tuple[str, Record | None]:
+        known = self._history.get(injection_id)
+        if known and _proved(known):
+            return Outcome.ALREADY_CLEAN, known
+        tombstone = known or Record(
+            injection_id, boot_id=clock.boot_id(), clean_unix_ns=clock.unix_ns_at(clock.tick_ns())
+        )
+        self._history[injection_id] = tombstone
+        try:
+            if not known:
+                await asyncio.to_thread(self._ledger.write_history, tombstone)
+            done = await self._undo(tombstone, Ended.OPERATOR)
+        except OSError as error:
+            return Outcome.UNKNOWN, replace(tombstone, left=str(error))
+        self._history[injection_id] = done
+        return done.outcome, done if known else None
+
+    async def abort(self, orders: Iterable[Order], injection_ids: Sequence[str] = ()) -> list[Record]:
+        """End injections now: those named, or all, and then nothing starts until the orders are lifted.
+
+        Returns when each is inert, or after a second, with the records as they are then.
+        """
+        if injection_ids:
+            ending = [live for live in self._live.values() if live.record.id in injection_ids]
+        else:
+            self.standing = self.standing.aborted(orders)
+            ending = list(self._live.values())
+        for live in ending:
+            live.worker.tell(end=Ended.OPERATOR, orderly=False)
+            if not live.went:
+                self._history[live.record.id] = replace(live.record, ended=Ended.OPERATOR)
+        saving = asyncio.gather(self._save(), *(self._revert_ended(each) for each in self._strangers(injection_ids)))
+        records = await asyncio.gather(
+            *(self._wait(live, lambda record: bool(record.inert_tick), _INERT_WITHIN_S) for live in ending)
+        )
+        await saving
+        known = [self._history[each] for each in injection_ids if each not in {record.id for record in records}]
+        return [*records, *known]
+
+    def _strangers(self, injection_ids: Iterable[str]) -> list[str]:
+        return [each for each in injection_ids if each not in self._live]
+
+    async def _save(self) -> None:
+        """Make the standing durable. What can't be written still holds in memory, and is said loudly."""
+        try:
+            await asyncio.to_thread(self._ledger.write_standing, self.standing)
+        except OSError:
+            log.exception("standing can't be written; it holds until the agent ends")
+
+    async def lift(self, ids: Iterable[str]) -> None:
+        self.standing = self.standing.lift(ids)
+        await self._save()
+
+    # -- the controller's session ----------------------------------------------------------------------------------
+
+    async def merge(
+        self, orders: Iterable[Order] = (), lifted: Iterable[str] = (), revoked: Iterable[str] = ()
+    ) -> None:
+        """Take over aborts, lifts and revocations that a controller knows of."""
+        before = self.standing
+        self.standing = before.lift(lifted).revoke(revoked)
+        if new := [order for order in orders if order.id not in {known.id for known in before.orders}]:
+            await self.abort(new)
+        elif self.standing != before:
+            await self._save()
+
+    async def take_up(self, term: int, retired_terms: Iterable[int], adopted: Sequence[str]) -> None:
+        """A controller began: what it does not know of is ended here."""
+        newer = term > self.standing.term
+        self.standing = self.standing.heard(term, retired_terms)
+        if newer:
+            await self._save()
+            for live in [live for live in self._live.values() if live.record.id not in adopted]:
+                log.warning("injection %s is not known to its controller and is ended", live.record.id)
+                live.worker.tell(end=Ended.CONTROLLER_LOST, orderly=False)
+
+    async def acknowledge(self, injection_id: str) -> None:
+        """The controller has stored this end."""
+        record = self._history.get(injection_id)
+        if record and not record.acknowledged:
+            self._history[injection_id] = replace(record, acknowledged=True)
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(self._ledger.write_history, self._history[injection_id])
+        for old in list(self._history.values()):
+            if old.id not in self._live and self._ledger.forget_old(old, clock.unix_ns_at(clock.tick_ns())):
+                del self._history[old.id]
+
+
+def _proved(record: Record) -> bool:
+    return record.outcome in Outcome.PROVED
+
+
+def _record(order: Start, verdict: Verdict, accepted: int) -> Record:
+    return Record(
+        id=order.id,
+        digest=order.digest,
+        kind=order.kind,
+        fault=order.fault,
+        parameters=order.parameters,
+        undo=verdict.undo,
+        facts=verdict.facts,
+        boot_id=clock.boot_id(),
+        accepted_tick=accepted,
+        deadline_tick=accepted + order.duration_ns,
+        lease_tick=accepted + order.lease_ns,
+        lease_ns=order.lease_ns,
+    )
+
+
+def _told(record: Record, report: Mapping[str, Any]) -> Record:
+    """The record after a worker's report."""
+    if "active" in report:
+        tick = report["active"]
+        return replace(record, state=ACTIVE, active_tick=tick, active_unix_ns=clock.unix_ns_at(tick))
+    if "sample" in report:
+        said = {key: report[key] for key in ("observed", "drift", "unproven")}
+        return replace(record, **said)
+    if "inert" in report:
+        tick = report["inert"]
+        return replace(record, state=REVERTING, inert_tick=tick, inert_unix_ns=clock.unix_ns_at(tick))
+    return replace(record, state=REVERTING) if "reverting" in report else record
+
+
+async def _discard(spawned: "asyncio.Future[tuple[WorkerProcess | BaseException]]") -> None:
+    for worker in await spawned:
+        if isinstance(worker, WorkerProcess):
+            worker.kill()
+            async for _ in worker.reports():
+                pass

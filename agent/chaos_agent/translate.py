@@ -1,0 +1,111 @@
+"""Between the agent's values and the messages of the wire."""
+
+from collections.abc import Iterable
+
+from chaos_protocol import catalogue, document, refusals
+from chaos_protocol.problems import Refused
+from chaos_protocol.v1 import agent_pb2, faults_pb2
+
+from chaos_agent.injector import Denied, Start
+from chaos_agent.records import Record
+from chaos_agent.standing import Guard, Order
+
+_REASONS = {
+    "input": agent_pb2.REFUSED_INPUT,
+    "law": agent_pb2.REFUSED_LAW,
+    "fence": agent_pb2.REFUSED_FENCE,
+    "overlap": agent_pb2.REFUSED_OVERLAP,
+    "stale": agent_pb2.REFUSED_STALE,
+    "host": agent_pb2.REFUSED_HOST,
+    "caller": agent_pb2.REFUSED_CALLER,
+}
+_SAME = (
+    "id",
+    "digest",
+    "accepted_tick",
+    "deadline_tick",
+    "lease_tick",
+    "active_tick",
+    "inert_tick",
+    "clean_tick",
+    "left",
+    "drift",
+    "unproven",
+    "boot_id",
+    "active_unix_ns",
+    "inert_unix_ns",
+    "clean_unix_ns",
+)
+
+
+def reason_of(kind: str) -> agent_pb2.Refused.ValueType:
+    """The wire's word for why something was denied."""
+    return _REASONS[kind]
+
+
+def refused(denied: Denied) -> Refused:
+    """A denial as the gate sends it."""
+    return Refused(denied.problems, _REASONS[denied.kind])
+
+
+def injection(record: Record) -> agent_pb2.Injection:
+    """A record for the wire; moments that have not come are absent."""
+    message = agent_pb2.Injection(observed=record.observed, facts=record.facts)
+    for name in _SAME:
+        if value := getattr(record, name):
+            setattr(message, name, value)
+    if record.fault:
+        message.fault.CopyFrom(document.read(faults_pb2.Fault, record.fault))
+    message.state = agent_pb2.InjectionState.Value(f"INJECTION_STATE_{_upper(record.state)}")
+    if record.ended:
+        message.ended = agent_pb2.Ended.Value(f"ENDED_{_upper(record.ended)}")
+    if record.outcome:
+        message.outcome = outcome(record.outcome)
+    return message
+
+
+def outcome(word: str) -> agent_pb2.Outcome.ValueType:
+    """The wire's number for an outcome."""
+    return agent_pb2.Outcome.Value(f"OUTCOME_{_upper(word)}")
+
+
+def _upper(word: str) -> str:
+    return word.upper().replace("-", "_")
+
+
+def start(request: agent_pb2.InjectRequest) -> Start:
+    """A start from the wire; the request passed the gate's checks."""
+    kind, parameters = fault(request.fault)
+    guard = request.guard
+    return Start(
+        id=request.id,
+        digest=request.digest,
+        kind=kind,
+        fault=document.write(request.fault),
+        parameters=parameters,
+        duration_ns=request.duration_ns,
+        lease_ns=request.lease_ns,
+        guard=Guard(guard.fleet, guard.term, guard.generation, guard.tick),
+    )
+
+
+def fault(message: faults_pb2.Fault) -> tuple[str, dict[str, object]]:
+    """Kind and parameters in base units, with defaults."""
+    kind, inner = catalogue.kind_of(message)
+    return kind, document.plain(document.with_defaults(inner))
+
+
+def orders(messages: Iterable[agent_pb2.AbortOrder]) -> list[Order]:
+    """Aborts from the wire."""
+    return [Order(each.abort_id, each.reason, each.by, each.host_only) for each in messages]
+
+
+def orders_up(standing_up: Iterable[Order]) -> list[agent_pb2.AbortOrder]:
+    """Aborts for the wire."""
+    return [
+        agent_pb2.AbortOrder(abort_id=each.id, reason=each.reason, by=each.by, host_only=each.host_only)
+        for each in standing_up
+    ]
+
+
+problem = refusals.message_of
