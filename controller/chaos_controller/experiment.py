@@ -20,7 +20,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for, defaults filled in. Durations in ns."""
+    """What was asked for, defaults filled in. Durations in ns; `wire` is the same as a message."""
 
     faults: tuple[Fault, ...]
     selection: Selection
@@ -28,6 +28,7 @@ class Request:
     lease_ns: int
     start_in_ns: int = 0
     reason: str = ""
+    wire: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

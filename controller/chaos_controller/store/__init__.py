@@ -1,0 +1,1 @@
+"""State on disk: hosts, tokens, certificates, plans, experiments, aborts and the audit log, in SQLite or PostgreSQL."""
