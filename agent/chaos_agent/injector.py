@@ -162,7 +162,7 @@ class Injector:
         return None  # a tombstone: the guard's rules refuse it
 
     def _object(self, order: Start) -> None:
-        objection = standing.objection_to_start(
+        objections = standing.objections_to_start(
             self.standing,
             self.fleet,
             order.guard,
@@ -170,6 +170,7 @@ class Injector:
             ended_ids=self._history.keys(),
             injection_id=order.id,
         )
+        objection = next(objections, None)
         if objection is None and self._group is None:
             objection = Objection(standing.STALE, "agent", "stopping", "try again when it is back")
         if objection:

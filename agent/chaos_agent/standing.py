@@ -106,20 +106,16 @@ class Objection:
     remedy: str
 
 
-def objection_to_start(
+def objections_to_start(
     standing: Standing, fleet: str, guard: Guard, *, now: int, ended_ids: Collection[str], injection_id: str
-) -> Objection | None:
-    """Why this start may not be, or None. Called under the start's lock, and again right before "go"."""
-    return next(_objections(standing, fleet, guard, now, injection_id if injection_id in ended_ids else ""), None)
-
-
-def _objections(standing: Standing, fleet: str, guard: Guard, now: int, ended_id: str) -> Iterator[Objection]:
+) -> Iterator[Objection]:
+    """Why this start may not be. Asked under the start's lock, and again right before "go"."""
     if guard.fleet != fleet:
         yield Objection(CALLER, "fleet", guard.fleet, f"this host belongs to {fleet!r}")
     for order in standing.up:
         yield Objection(FENCE, "abort", f"{order.id} by {order.by}: {order.reason}", "lift the fence first")
-    if ended_id:
-        yield Objection(STALE, "injection", ended_id, "it has ended and never starts again; use a new id")
+    if injection_id in ended_ids:
+        yield Objection(STALE, "injection", injection_id, "it has ended and never starts again; use a new id")
     if guard.generation != standing.generation:
         change = f"{guard.generation}, now {standing.generation}"
         yield Objection(STALE, "generation", change, "the host was aborted or restarted meanwhile; check again")
