@@ -1,0 +1,1 @@
+"""The command line and the Python client: speaks the controller's API and nothing more."""

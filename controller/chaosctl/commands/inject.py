@@ -1,0 +1,146 @@
+"""`inject` and `plan`: the same words, carried out or only computed."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+from chaos_protocol import catalogue
+from chaos_protocol.problems import Problem
+
+from chaosctl import flags, session, views
+from chaosctl.exits import Exit, exit_of_refusal
+from chaosctl.faultline import Asked, FaultGroup
+from chaosctl.flags import RUN
+from chaosctl.following import KEEPALIVE_S, Following
+from chaosctl.output import emit
+from chaosctl.scan import Flag
+from chaosctl.session import Session
+from chaosctl.stop import Stop
+
+T = TypeVar("T")
+
+
+def _file_flag() -> Flag:
+    return Flag(
+        ["--file", "-f"],
+        heading=RUN,
+        metavar="FILE|-",
+        example="experiment.yaml",
+        aliases=["filename", "from-file", "config"],
+        help="Read the experiment from YAML or JSON instead; flags before the fault's place win over it.",
+    )
+
+
+def _run_flags() -> list[Flag]:
+    return [
+        Flag(
+            ["--detach"],
+            is_flag=True,
+            heading=RUN,
+            aliases=["background", "no-wait", "async"],
+            help="Print the experiment and leave; it goes on without this command.",
+        ),
+        Flag(
+            ["--dry-run"],
+            is_flag=True,
+            heading=RUN,
+            aliases=["check", "simulate", "preview"],
+            help="Show the plan and touch nothing; the same as `chaosctl plan`.",
+        ),
+        Flag(
+            ["--plan", "plan_hash"],
+            heading=RUN,
+            metavar="HASH",
+            example="the hash that `chaosctl plan` printed",
+            help="Run exactly that plan, the very hosts that it shows.",
+        ),
+        _file_flag(),
+    ]
+
+
+def _inject(context: click.Context, asked: Asked) -> Exit:
+    here = session.of(context)
+    asked.check(_misfits(asked, context.info_name or ""))
+    if asked.options.get("dry_run"):
+        return _show_plan(here, asked.spec or {})
+    here.client.status()  # so that whatever fails from now on, it is not for want of a connection
+    key, plan_hash = str(uuid.uuid4()), asked.options.get("plan_hash") or ""
+    if asked.options.get("detach"):
+        reply = _in_flags(lambda: here.client.run(asked.spec, plan_hash, key))
+        emit(here, reply["experiment"], views.experiment_page)
+        return Exit.DONE
+    return _in_foreground(here, asked.spec, plan_hash, key)
+
+
+def _in_foreground(here: Session, spec: dict[str, Any] | None, plan_hash: str, key: str) -> Exit:
+    from chaosctl.follow import Follower
+    from chaosctl.live import screen
+
+    following = Following(owner=True)
+    keepalive = f"{KEEPALIVE_S:.0f}s"
+    with screen(here.terminal) as view:
+        follower = Follower(
+            here.client, following, view, lambda client: client.run(spec, plan_hash, key, keepalive), str(uuid.uuid4())
+        )
+        code = _in_flags(follower.follow)
+    if following.identifier:
+        emit(here, _last(here, following, code), views.experiment_page)
+    return code
+
+
+def _last(here: Session, following: Following, code: Exit) -> Mapping[str, Any]:
+    """The experiment as it ended; as last heard of when the controller is in no state to say."""
+    if code in (Exit.UNPROVED, Exit.UNREACHABLE):
+        return following.experiment
+    try:
+        return here.client.show(following.identifier)
+    except Stop:
+        return following.experiment
+
+
+def _show_plan(here: Session, spec: Mapping[str, Any]) -> Exit:
+    plan = _in_flags(lambda: here.client.plan(spec))
+    emit(here, plan, views.plan_page)
+    if plan["problems"]:
+        here.terminal.note("chaosctl: this plan would be refused now")
+        return exit_of_refusal(plan.get("reason", ""))
+    here.terminal.note(f"run exactly this with: chaosctl inject --plan {plan.get('hash', '')}")
+    return Exit.DONE
+
+
+def _in_flags(call: Callable[[], T]) -> T:
+    """What the controller refuses is told of the flags, too."""
+    try:
+        return call()
+    except Stop as stop:
+        stop.problems = tuple(map(flags.in_flags, stop.problems))
+        raise
+
+
+def _misfits(asked: Asked, fault: str) -> list[Problem]:
+    """Ways to say what to run that do not go together."""
+    options = asked.options
+    given = [flag for flag, name in (("--file", "file"), ("--plan", "plan_hash")) if options.get(name)]
+    if fault in catalogue.kinds():
+        given.insert(0, fault)
+    if not given:
+        remedy = f"say what to inject: one of {', '.join(catalogue.kinds())}, or --file FILE, or --plan HASH"
+        return [Problem("FAULT", "", remedy)]
+    problems = [Problem(other, "", f"goes not together with {given[0]}; give one of them") for other in given[1:]]
+    if options.get("detach") and options.get("dry_run"):
+        problems.append(Problem("--detach", "", "goes not together with --dry-run; give one of them"))
+    if options.get("plan_hash"):
+        fixed = [flag for flag in flags.shared_flags() if options.get(flag.name or "")]
+        problems += [Problem(flag.opts[0], "", "is fixed by the plan; leave it out, or plan anew") for flag in fixed]
+    return problems
+
+
+def _plan(context: click.Context, asked: Asked) -> Exit:
+    here = session.of(context)
+    asked.check(_misfits(asked, context.info_name or ""))
+    return _show_plan(here, asked.spec or {})
+
+
+command = FaultGroup("inject", _inject, _run_flags, "Inject a fault into chosen hosts, and undo it.")
+plan = FaultGroup("plan", _plan, lambda: [_file_flag()], "Show who would be hit and why everyone else would not.")

@@ -1,0 +1,174 @@
+"""Pages for what several commands show: experiments, plans, receipts, hosts' measurements."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from chaos_protocol import catalogue
+
+from chaosctl import human
+from chaosctl.render import Page, Sheet
+
+Document = Mapping[str, Any]
+
+
+def experiment_page(experiment: Document) -> Page:
+    """One experiment with every host."""
+    return [*_experiment_lines(experiment), "", targets_sheet(experiment)]
+
+
+def _experiment_lines(experiment: Document) -> Iterator[str]:
+    spec = experiment.get("spec", {})
+    why = why_ended(experiment)
+    yield f"experiment  {experiment.get('id', '')}"
+    yield f"state       {state_of(experiment)}{f' ({why})' if why else ''}"
+    for fault in spec.get("faults", []):
+        yield f"fault       {human.fault_line(fault)}"
+    yield f"hosts       {human.selection_line(spec.get('selection', {}))}"
+    yield f"duration    {spec.get('duration', '')}, lease {spec.get('lease', '')}"
+    for label, key in (("by", "by"), ("plan", "plan_hash"), ("note", "note")):
+        if experiment.get(key):
+            yield f"{label:<10}  {experiment[key]}"
+    if spec.get("reason"):
+        yield f"reason      {spec['reason']}"
+    times = [(word, human.clock(experiment.get(word, ""))) for word in ("created", "started", "over")]
+    if any(when for _, when in times):
+        yield "times       " + ", ".join(f"{word} {when}" for word, when in times if when)
+
+
+def why_ended(experiment: Document) -> str:
+    """Why it is over, in words; nothing while it is not."""
+    return human.words(experiment.get("ended", ""))
+
+
+def state_of(row: Document) -> str:
+    """The state in words."""
+    return human.words(row.get("state", "unknown"))
+
+
+def targets_sheet(experiment: Document) -> Sheet:
+    """Every host of an experiment, for the record."""
+    rows = [
+        [
+            target.get("host", ""),
+            state_of(target),
+            human.words(target.get("ended", "")),
+            "; ".join(measurements(target)),
+            human.clock(target.get("active", "")),
+            human.clock(target.get("inert", "")),
+            human.clock(target.get("clean", "")),
+            note_of(target),
+        ]
+        for target in experiment.get("targets", [])
+    ]
+    columns = ("HOST", "STATE", "ENDED BY", "ASKED AND SEEN", "ACTIVE", "INERT", "CLEAN", "NOTE")
+    return Sheet(columns, rows, empty="no hosts")
+
+
+def measurements(target: Document) -> list[str]:
+    """What was asked and what is seen, measure by measure as the catalogue lists them; answers to a parameter first."""
+    observed = target.get("observed", {})
+    asked, counted = [], []
+    for arm, parameters in target.get("fault", {}).items():
+        kind = catalogue.kinds().get(arm.replace("_", "-"))
+        for measure in kind.measures if kind else ():
+            if measure.name not in observed:
+                continue
+            seen = human.measured(measure.unit, observed[measure.name])
+            if not measure.of:
+                counted.append(f"{measure.name.replace('_', ' ')} {seen}")
+            elif measure.of in parameters and (observed[measure.name] or parameters[measure.of] != "0s"):
+                asked.append(f"{measure.of} {parameters[measure.of]}, seen {seen}")
+    return [*asked, *counted]
+
+
+def note_of(target: Document) -> str:
+    """What a person should know of this host: what is wrong first."""
+    notes = []
+    if target.get("drift"):
+        notes.append(f"drift: {target['drift']}")
+    if target.get("reachable") is False and target.get("lease_ends"):
+        notes.append(f"unreachable, ends by itself at the latest {human.clock(target['lease_ends'])}")
+    elif target.get("reachable") is False:
+        notes.append("unreachable")
+    if target.get("note"):
+        notes.append(target["note"])
+    if target.get("unproven") and target.get("state") == "active":
+        notes.append(target["unproven"])
+    if target.get("accepted_by"):
+        notes.append(f"accepted by {target['accepted_by']}")
+    return "; ".join(notes)
+
+
+def experiments_sheet(experiments: list[Document], empty: str) -> Sheet:
+    """Many experiments, a line each."""
+    return Sheet(("ID", "STATE", "FAULT", "HOSTS", "LEFT", "BY", "CREATED"), list(map(_summary, experiments)), empty)
+
+
+def _summary(experiment: Document) -> list[str]:
+    spec = experiment.get("spec", {})
+    hosts = [target.get("host", "") for target in experiment.get("targets", [])]
+    names = ",".join(dict.fromkeys(hosts[:3])) + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
+    return [
+        human.short_id(experiment.get("id", "")),
+        state_of(experiment),
+        "; ".join(map(human.fault_line, spec.get("faults", []))),
+        names,
+        human.coarse(human.seconds_of(experiment["left"])) if experiment.get("left") else "",
+        experiment.get("by", ""),
+        human.clock(experiment.get("created", "")),
+    ]
+
+
+def receipts_page(report: Document) -> Page:
+    """The account of an abort."""
+    rows = [[receipt.get("host", ""), state_of(receipt), receipt.get("says", "")] for receipt in report["receipts"]]
+    page: list[str | Sheet] = [Sheet(("HOST", "STATE", "RECEIPT"), rows, empty="nothing was running")]
+    if report.get("fence_up"):
+        page += ["", "the fence is up: nothing new starts until `chaosctl fence lift`"]
+    return page
+
+
+def plan_page(plan: Document) -> Page:
+    """Who will be hit, why everyone else will not, and whether it would run now."""
+    targets, spared = plan.get("targets", []), plan.get("spared", [])
+    spec = plan.get("spec", {})
+    page: list[str | Sheet] = [f"fault     {human.fault_line(fault)}" for fault in spec.get("faults", [])]
+    page.append(f"duration  {spec.get('duration', '')}, lease {spec.get('lease', '')}{_start(spec)}")
+    page += ["", f"{_hosts(len(targets))} will be hit:", Sheet(("HOST", "HOW", "NOTES"), list(map(_hit, targets)))]
+    page += ["", f"{_hosts(len(spared))} will not:", Sheet(("HOST", "WHY NOT"), list(map(_spared, spared)))]
+    if plan.get("budget"):
+        page += ["", f"budget    {plan['budget']}"]
+    if "seed" in spec.get("selection", {}):
+        page.append(f"seed      {spec['selection']['seed']}")
+    if plan.get("problems"):
+        problems = Sheet(("CULPRIT", "VALUE", "REMEDY"), list(map(_problem, plan["problems"])))
+        page += ["", "it would be refused now:", problems]
+    page.append(f"plan      {plan.get('hash', '')}{_until(plan)}")
+    return page
+
+
+def _hosts(count: int) -> str:
+    return f"{count} host{'' if count == 1 else 's'}"
+
+
+def _start(spec: Document) -> str:
+    return f", starts in {spec['start_in']}" if human.seconds_of(spec.get("start_in", "")) else ""
+
+
+def _until(plan: Document) -> str:
+    return f" (until {human.clock(plan['expires'])})" if plan.get("expires") else ""
+
+
+def _hit(target: Document) -> list[str]:
+    facts = [f"{key}={value}" for verdict in target["verdicts"] for key, value in verdict.get("facts", {}).items()]
+    notes = [note for verdict in target["verdicts"] for note in verdict.get("notes", [])]
+    wrong = [" ".join(_problem(problem)) for verdict in target["verdicts"] for problem in verdict["problems"]]
+    return [target.get("host", ""), " ".join(facts), "; ".join([*wrong, *notes])]
+
+
+def _spared(spared: Document) -> list[str]:
+    return [spared.get("host", ""), spared.get("why", "")]
+
+
+def _problem(problem: Document) -> list[str]:
+    return [problem.get("culprit", ""), problem.get("value", ""), problem.get("remedy", "")]
