@@ -1,0 +1,118 @@
+"""Whose clsact it is. The kernel can't say, so a record by the interface's index does.
+
+A makes it, B joins, A leaves, B leaves, and only then, only if it was made by one of us and holds nothing, is it taken
+away. In doubt it stays."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from chaos_agent.host import tc
+from chaos_agent.host.netlink import KernelRefused, Netlink
+
+_LOCK_TRIES, _LOCK_PAUSE_S = 100, 0.02
+
+
+class ClsactRecord:
+    """One file an interface, below `folder`, on a file system that is empty after a start (/run)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "clsact"
+
+    def join(self, netlink: Netlink, index: int) -> None:
+        """Have a clsact there, ours or another's. Hold the lock."""
+        if present(netlink, index):
+            return
+        record = self._path(index)
+        record.write_text(_boot() + "\n")  # before the making: what is not made is forgotten in `leave`
+        try:
+            tc.add_clsact(netlink, index)
+        except KernelRefused as refused:
+            record.unlink(missing_ok=True)
+            if refused.errno != errno.EEXIST:
+                raise
+
+    def leaving(self, index: int, injection_id: str) -> None:
+        """Note that our filter is about to go, so that one who comes after a crash knows that it was there."""
+        with contextlib.suppress(OSError):
+            if self._lines(index):
+                with self._path(index).open("a") as record:
+                    record.write(injection_id + "\n")
+
+    def leave(self, netlink: Netlink, index: int, injection_id: str, expected: bool) -> str:
+        """Take clsact away if it is ours and empty. What is left that should not be, in words."""
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(self.lock())
+            except OSError:
+                return f"clsact of interface {index}: its record can't be locked"
+            return self._leave(netlink, index, injection_id, expected)
+
+    def _leave(self, netlink: Netlink, index: int, injection_id: str, expected: bool) -> str:
+        lines = self._lines(index)
+        if not present(netlink, index):
+            self._forget(index)
+            return ""
+        if not lines:
+            return f"clsact of interface {index}: no record says that we made it" if expected else ""
+        if injection_id not in lines:
+            return f"clsact of interface {index}: it was made anew after ours" if expected else ""
+        if not is_empty(netlink, index):
+            return ""
+        tc.delete_clsact(netlink, index)
+        self._forget(index)
+        return ""
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Between injections: what is joined here is not taken away there at the same moment."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _path(self, index: int) -> Path:
+        return self._folder / f"{Path('/proc/self/ns/net').stat().st_ino}.{index}"
+
+    def _lines(self, index: int) -> list[str]:
+        """Who left since it was made; empty when it is not ours."""
+        try:
+            lines = self._path(index).read_text().splitlines()
+        except OSError:
+            return []
+        return lines if lines[:1] == [_boot()] else []
+
+    def _forget(self, index: int) -> None:
+        with contextlib.suppress(OSError):
+            self._path(index).unlink(missing_ok=True)
+
+
+def present(netlink: Netlink, index: int) -> bool:
+    return any(qdisc.kind in ("clsact", "ingress") for qdisc in tc.qdiscs(netlink, index))
+
+
+def is_empty(netlink: Netlink, index: int) -> bool:
+    return not any(tc.filters(netlink, index, hook) or any(tc.chains(netlink, index, hook))
+                   for hook in (tc.EGRESS, tc.INGRESS))  # fmt: skip
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _lock(descriptor: int) -> None:
+    for remaining in reversed(range(_LOCK_TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not remaining:
+                raise
+        time.sleep(_LOCK_PAUSE_S)
