@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from chaos_protocol.identity import problem_of_name
 from chaos_protocol.problems import Problem, Refused
-
-from chaos_controller.store.database import url_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Config:
 
     @property
     def database_url(self) -> str:
-        return self.database or url_of(self.state)
+        return self.database or f"sqlite:///{self.state / 'controller.db'}"
 
     @property
     def api_address(self) -> str:
@@ -75,12 +74,9 @@ def read(document: object) -> Config:
     if not isinstance(document, Mapping):
         raise Refused([Problem("configuration", str(document), "must be keys with values, at least fleet, advertise")])
     known = [field.name for field in fields(Config)]
-    problems = [
-        Problem(str(key), "", f"is not known here; known are {', '.join(known)}")
-        for key in document
-        if key not in known
-    ]
-    given = {key: value for key, value in document.items() if key in known}
+    remedy = f"is not known here; known are {', '.join(known)}"
+    problems = [Problem(str(key), "", remedy) for key in document if key not in known]
+    given: dict[str, Any] = {key: value for key, value in document.items() if key in known}
     for key, value in given.items():
         if not isinstance(value, str) or not value:
             problems.append(Problem(key, str(value), "must be text"))
@@ -88,7 +84,8 @@ def read(document: object) -> Config:
     problems += _problems_of_values(given) if not problems else []
     if problems:
         raise Refused(problems)
-    return Config(**{key: Path(value) if key in ("state", "policy") else value for key, value in given.items()})
+    given |= {key: Path(given[key]) for key in ("state", "policy") if key in given}
+    return Config(**given)
 
 
 def _problems_of_values(given: Mapping[str, str]) -> list[Problem]:

@@ -114,4 +114,12 @@ class Revert:
     injection_id: str
 
 
-Command = Inject | Revert
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Make these inert now, in one call to their host; then as `Revert`."""
+
+    host: str
+    injection_ids: tuple[str, ...]
+
+
+Command = Inject | Revert | Stop

@@ -27,6 +27,7 @@ from chaos_controller.events import (
     Revert,
     Sampled,
     Sending,
+    Stop,
 )
 from chaos_controller.experiment import Experiment, Report, Row
 from chaos_controller.states import (
@@ -235,7 +236,8 @@ def _after_connecting(experiment: Experiment, host: str, live: frozenset[str], n
 def _ordered(experiment: Experiment, why: Ended, note: str, now: int) -> Step:
     if experiment.is_over:
         return experiment, ()
-    rows, commands = [], list(_NOTHING)
+    rows: list[Row] = []
+    stop: dict[str, list[str]] = {}
     for row in experiment.rows:
         if row.is_free:
             rows.append(row)
@@ -244,7 +246,7 @@ def _ordered(experiment: Experiment, why: Ended, note: str, now: int) -> Step:
         else:
             state = row.state if row.state is TargetState.PRESUMED_CLEAN else TargetState.ENDING
             rows.append(replace(row, state=state, ended=row.ended or why))
-            commands.append(Revert(row.injection_id))
+            stop.setdefault(row.host, []).append(row.injection_id)
     ending = replace(
         experiment,
         rows=tuple(rows),
@@ -252,7 +254,7 @@ def _ordered(experiment: Experiment, why: Ended, note: str, now: int) -> Step:
         ended=experiment.ended or why,
         note=experiment.note or note,
     )
-    return ending, tuple(commands)
+    return ending, tuple(Stop(host, tuple(ids)) for host, ids in stop.items())
 
 
 def _accepted(row: Row, by: str, note: str) -> Row:

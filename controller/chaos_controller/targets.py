@@ -78,6 +78,12 @@ def choose(selection: Selection, fleet: Sequence[Candidate], protects: Protects,
     return _draw(selection, matching, spared, new_seed)
 
 
+def matching(selection: Selection, fleet: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], tuple[Objection, ...]]:
+    """Hosts that a selection names, without a draw and whatever the policy says; an empty selection names all."""
+    expressions, objections = _read_labels(selection)
+    return tuple(host for host in fleet if not _why_spared(host, selection, expressions)), objections
+
+
 def still_matches(selection: Selection, host: Candidate, protects: Protects) -> str:
     """Why a host chosen earlier would not be chosen from now, or nothing; the draw is not repeated."""
     expressions, _ = _read_labels(selection)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, insert, select, update
@@ -10,7 +9,6 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, insert, se
 from chaos_controller.store import tables
 
 _BUSY_S = 5
-FILE = "controller.db"
 
 
 class StoreUnavailableError(Exception):
@@ -19,11 +17,6 @@ class StoreUnavailableError(Exception):
 
 class TermRetiredError(Exception):
     """Another controller has started on this store; this one must not write and must not go on."""
-
-
-def url_of(state: Path) -> str:
-    """The database kept in the state folder."""
-    return f"sqlite:///{state / FILE}"
 
 
 class Database:
