@@ -68,7 +68,9 @@ class Worker:
         return held
 
     def _hold(self, held: Held) -> None:
-        fade_ns = held.fade_ns() if isinstance(held, Fades) else 0
+        # At most a quarter of the duration: most of it is what was asked for.
+        whole_ns = self._record.deadline_tick - clock.tick_ns()
+        fade_ns = min(held.fade_ns(), whole_ns // 4) if isinstance(held, Fades) else 0
         next_sample = clock.tick_ns()
         while self._end is None:
             now = clock.tick_ns()

@@ -4,6 +4,8 @@ Rules come from the descriptors: a service with a method without roles does not 
 see the peer, so each handler is wrapped where it is registered.
 """
 
+from __future__ import annotations  # grpc is generic in its stubs alone
+
 import base64
 import hashlib
 import logging

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from chaos_protocol.identity import CONTROLLER, Identity
+from chaos_protocol.identity import AGENT, CONTROLLER, Identity
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -45,7 +45,7 @@ class FakeCa:
         self, key: ec.EllipticCurvePublicKey, who: Identity, begins_h: float, ends_h: float
     ) -> x509.Certificate:
         now = datetime.now(UTC)
-        uses = [_SERVER, _CLIENT] if who.role == CONTROLLER else [_CLIENT]
+        uses = {CONTROLLER: [_SERVER, _CLIENT], AGENT: [_SERVER]}.get(who.role, [_CLIENT])
         names = [x509.UniformResourceIdentifier(who.uri), x509.DNSName(who.server_name)]
         builder = self._builder(key, x509.Name([]), now + timedelta(hours=begins_h), now + timedelta(hours=ends_h))
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=True)
