@@ -151,7 +151,7 @@ class Client:
     def hosts(self, selection: Mapping[str, Any] | None = None, retired: bool = False) -> Document:
         """The hosts that are enrolled, or those that a selection would take."""
         asked: Document = {"selection": dict(selection)} if selection else {}
-        request = document.read(controller_pb2.ListHostsRequest, asked | ({"retired": True} if retired else {}))
+        request = _read(controller_pb2.ListHostsRequest, asked | ({"retired": True} if retired else {}))
         return self._ask("ListHosts", request)
 
     def label_host(self, host: str, labels: Mapping[str, str], remove: list[str]) -> Document:
@@ -169,7 +169,7 @@ class Client:
     def create_token(self, name: str, role: str, labels: Mapping[str, str], valid: str = "") -> Document:
         """A token with which a host joins or a person logs in; it is shown once."""
         asked: Document = {"name": name, "role": role, "labels": dict(labels)}
-        request = document.read(controller_pb2.TokenRequest, asked | ({"valid": valid} if valid else {}))
+        request = _read(controller_pb2.TokenRequest, asked | ({"valid": valid} if valid else {}))
         return self._ask("CreateToken", request)
 
     def revoke(self, name: str, role: str = "") -> Document:
@@ -226,8 +226,12 @@ class Client:
 
 def read_spec(spec: Mapping[str, Any]) -> controller_pb2.Spec:
     """The experiment that a document describes; raises `Stop` with every problem in it."""
+    return _read(controller_pb2.Spec, spec)
+
+
+def _read(cls: type[M], asked: Mapping[str, Any]) -> M:
     try:
-        return document.read(controller_pb2.Spec, spec)
+        return document.read(cls, asked)
     except Refused as refused:
         raise stop_of(refused) from None
 

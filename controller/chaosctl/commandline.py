@@ -86,19 +86,26 @@ def parse_leniently(parse: Any, ctx: click.Context, words: list[str], problems: 
 
 
 def _problem_of(error: click.UsageError) -> Problem:
-    if isinstance(error, click.MissingParameter) and error.param is not None:
-        return Problem(error.param.make_metavar(error.ctx or click.Context(click.Command(""))), "", "is required")
-    if isinstance(error, click.BadParameter) and error.param is not None:
-        return Problem(error.param.opts[-1], "", error.message.rstrip("."))
-    return Problem("command line", "", error.format_message().rstrip("."))
+    parameter = error.param if isinstance(error, click.BadParameter) else None
+    if parameter is None:
+        return Problem("command line", "", error.format_message().rstrip("."))
+    if isinstance(parameter, click.Argument):
+        name = parameter.make_metavar(error.ctx or click.Context(click.Command("")))
+    else:
+        name = parameter.opts[-1]
+    if isinstance(error, click.MissingParameter):
+        example = getattr(parameter, "example", "")
+        return Problem(name, "", f"is required{f', as {name} {example}' if example else ''}")
+    return Problem(name, "", error.message.rstrip("."))
 
 
 def write_flags(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
     """The flags of a command under their headings, in the order in which the headings first appear."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(ctx):
-        if record := parameter.get_help_record(ctx):
-            heading = getattr(parameter, "heading", "") or ("Options" if parameter.name != "help" else "Everywhere")
+        record = None if isinstance(parameter, click.Argument) else parameter.get_help_record(ctx)
+        if record:
+            heading = getattr(parameter, "heading", "") or ("Everywhere" if "--help" in parameter.opts else "Options")
             groups.setdefault(heading, []).append(record)
     for heading, records in groups.items():
         with formatter.section(heading):

@@ -22,8 +22,11 @@ Action = Callable[[click.Context, "Asked"], object]
 class Asked:
     """What was asked for: an experiment (or nothing), how to run it, and what is wrong with it."""
 
-    def __init__(self, spec: dict[str, Any] | None, options: Mapping[str, Any], problems: list[Problem]) -> None:
+    def __init__(
+        self, spec: dict[str, Any] | None, options: Mapping[str, Any], problems: list[Problem], fault: str = ""
+    ) -> None:
         self.spec = spec
+        self.fault = fault
         self.options = options
         self._problems = problems
 
@@ -58,7 +61,12 @@ class FaultCommand(Command):
             help=kind.help,
             epilog=f"\b\nExample:\n  chaosctl {verb} {kind.example}",
             context_settings={**HELP, "allow_extra_args": True},
+            options_metavar="FLAGS",
         )
+
+    def strangers(self) -> Mapping[str, str]:
+        remedy = f"takes the place of a fault; leave out {self.kind.name}, or the flag"
+        return {"--file": remedy, "--plan": remedy}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         left = super().parse_args(ctx, args)
@@ -71,24 +79,34 @@ class FaultCommand(Command):
         outer = ctx.parent.params if ctx.parent else {}
         given = {name: ctx.params.get(name) or outer.get(name) for name in {**outer, **ctx.params}}
         spec = flags.document_of(self.spec_flags, given, self.kind.name.replace("-", "_"))
-        return self._action(ctx, Asked(spec, given, ctx.meta[PROBLEMS]))
+        return self._action(ctx, Asked(spec, given, ctx.meta[PROBLEMS], self.kind.name))
 
 
 class FaultGroup(click.Group):
     """`inject` or `plan`: a fault's name next, or a file, or a plan."""
 
-    def __init__(self, verb: str, action: Action, options: Callable[[], list[Flag]], help_text: str) -> None:
+    def __init__(
+        self,
+        verb: str,
+        action: Action,
+        options: Callable[[], list[Flag]],
+        instead: Callable[[], list[Flag]],
+        help_text: str,
+    ) -> None:
+        """`options` go with a fault, too; those of `instead` take a fault's place."""
         super().__init__(
             verb,
             context_settings=HELP,
             callback=click.pass_context(self._without_fault),
             invoke_without_command=True,
             help=help_text,
-            subcommand_metavar="[FAULT [FLAGS]]",
+            options_metavar="[FLAGS]",
+            subcommand_metavar="[FAULT FLAGS]",
         )
         self._verb = verb
         self._action = action
         self._options = options
+        self._instead = instead
 
     @cached_property
     def kinds(self) -> Mapping[str, Kind]:
@@ -100,7 +118,7 @@ class FaultGroup(click.Group):
 
     @cached_property
     def _own_flags(self) -> list[Flag]:
-        return [*flags.shared_flags(), *self._options(), *common_flags()]
+        return [*flags.shared_flags(), *self._options(), *self._instead(), *common_flags()]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.kinds)

@@ -16,7 +16,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from chaosctl.scan import Flag
 
-WHAT, WHERE, WHEN, RUN = "What", "Where (of the hosts that match)", "When", "How to run"
+WHAT, WHERE, WHEN, RUN = "What", "Where", "When", "How to run"
 _METAVARS: Mapping[int, str] = {
     options_pb2.UNIT_DURATION: "DURATION",
     options_pb2.UNIT_BYTES: "SIZE",
@@ -37,10 +37,14 @@ def flags_of(kind: Kind) -> list[Flag]:
 
 def shared_flags() -> list[Flag]:
     """The flags of every fault: under Where and When."""
-    selection = catalogue.parameters_of(controller_pb2.Selection.DESCRIPTOR)
     spec = catalogue.parameters_of(controller_pb2.Spec.DESCRIPTOR)
-    where = [_flag(parameter, ("selection", parameter.key), WHERE) for parameter in selection]
-    return where + [_flag(parameter, (parameter.key,), WHEN) for parameter in spec if not parameter.field.message_type]
+    return selection_flags() + [_flag(field, (field.key,), WHEN) for field in spec if not field.field.message_type]
+
+
+def selection_flags() -> list[Flag]:
+    """The flags that choose hosts."""
+    selection = catalogue.parameters_of(controller_pb2.Selection.DESCRIPTOR)
+    return [_flag(parameter, ("selection", parameter.key), WHERE) for parameter in selection]
 
 
 class FieldFlag(Flag):

@@ -10,7 +10,6 @@ from types import FrameType
 from typing import Any, Protocol
 
 from chaosctl.client import Client
-from chaosctl.exits import Exit
 from chaosctl.following import (
     ABORT,
     RENEW,
@@ -28,6 +27,7 @@ from chaosctl.following import (
     Ticked,
     Updated,
 )
+from chaosctl.live import Board, board
 from chaosctl.stop import Stop, Unreachable
 
 _TICK_S = 1.0
@@ -37,7 +37,7 @@ _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "
 class Screen(Protocol):
     """Where a person sees what happens."""
 
-    def show(self, following: Following, now: float) -> None: ...
+    def show(self, board: Board) -> None: ...
     def say(self, text: str) -> None: ...
 
 
@@ -60,13 +60,13 @@ class Follower:
         self._events: SimpleQueue[Event | Stop] = SimpleQueue()
         self._attempts: dict[str, int] = {}
 
-    def follow(self) -> Exit:
-        """Until the end; the exit status."""
+    def follow(self) -> Finish:
+        """Until the end: the exit status, and what to say last."""
         with _caught(self._events):
             orders = self._following.begin()
-            while (code := self._carry_out(orders)) is None:
+            while (finish := self._carry_out(orders)) is None:
                 orders = self._following.take(self._next(), time.monotonic())
-            return code
+            return finish
 
     def _next(self) -> Event:
         try:
@@ -77,7 +77,7 @@ class Follower:
             raise event
         return event
 
-    def _carry_out(self, orders: list[Order]) -> Exit | None:
+    def _carry_out(self, orders: list[Order]) -> Finish | None:
         finish = None
         for order in orders:
             match order:
@@ -87,11 +87,8 @@ class Follower:
                     self._screen.say(text)
                 case Finish():
                     finish = finish or order
-        self._screen.show(self._following, time.monotonic())
-        if finish is None:
-            return None
-        self._screen.say(finish.text)
-        return finish.code
+        self._screen.show(board(self._following, time.monotonic()))
+        return finish
 
     def _begin(self, activity: str, after_s: float) -> None:
         attempt = self._attempts[activity] = self._attempts.get(activity, 0) + 1

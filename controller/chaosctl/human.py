@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from chaos_protocol import values
+from chaos_protocol import catalogue, values
 from chaos_protocol.v1 import options_pb2
 
 _SECOND = 10**9
@@ -49,10 +49,14 @@ def words(word: str) -> str:
 
 
 def fault_line(fault: Mapping[str, Any]) -> str:
-    """One fault on one line: `latency delay=100ms to=10.0.0.5`; parameters at rest are left out."""
+    """One fault on one line: `latency delay=100ms to=10.0.0.5`; what is as it would be anyway is left out."""
     for arm, parameters in fault.items():
-        said = [f"{key}={_joined(value)}" for key, value in parameters.items() if value not in ([], {})]
-        return " ".join([arm.replace("_", "-"), *said])
+        kind = catalogue.kinds().get(arm.replace("_", "-"))
+        usual = {parameter.key: parameter.default for parameter in kind.parameters} if kind else {}
+        said = {key: _joined(value) for key, value in parameters.items() if value != []}
+        return " ".join(
+            [arm.replace("_", "-"), *(f"{key}={text}" for key, text in said.items() if text != usual.get(key))]
+        )
     return "a fault that this chaosctl does not know"
 
 
@@ -79,7 +83,7 @@ def measured(unit: int, number: float) -> str:
         return _scaled(number, 1000, ("bit", "kbit", "Mbit", "Gbit", "Tbit"))
     if unit == options_pb2.UNIT_SHARE:
         return f"{number / 10**4:.1f}%"
-    return f"{number:,.0f}".replace(",", " ")
+    return f"{number:,.0f}"
 
 
 def _scaled(number: float, step: int, units: tuple[str, ...]) -> str:

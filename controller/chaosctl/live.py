@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,38 @@ if TYPE_CHECKING:
 
     from chaosctl.following import Following
 
-_COLUMNS = ("HOST", "STATE", "LEFT", "ASKED AND SEEN", "NOTE")
+
+@dataclass(frozen=True)
+class Board:
+    """What is to be seen now. `lines` say the same a row each, for those who see only changes."""
+
+    heading: str
+    sheet: Sheet
+    footing: str
+    lines: Mapping[str, str]
 
 
-def live_sheet(following: Following, now: float) -> Sheet:
-    """A line a host; receipts of an abort override what the experiment last said."""
+def board(following: Following, now: float) -> Board:
+    """An experiment, a row a host; receipts of an abort override what the experiment last said."""
     receipts = {row.get("host"): row for row in following.report.get("receipts", [])}
     left = human.coarse(following.left_s(now))
     rows = [_row(target, receipts.get(target.get("host")), left) for target in following.experiment.get("targets", [])]
-    return Sheet(_COLUMNS, rows)
+    lines = {"": _title(following)} if following.identifier else {}
+    lines |= {host: _line(host, state, note) for host, state, _, _, note in rows}
+    sheet = Sheet(("HOST", "STATE", "LEFT", "ASKED AND SEEN", "NOTE"), rows)
+    return Board(heading(following, now), sheet, footing(following), lines)
+
+
+def receipts_board(report: Mapping[str, Any]) -> Board:
+    """An abort, a row a host."""
+    rows = [[row.get("host", ""), views.state_of(row), row.get("says", "")] for row in report.get("receipts", [])]
+    lines = {row[0]: _line(*row) for row in rows}
+    footing = "the abort stands, whatever becomes of this command; Ctrl-C leaves without waiting for proof"
+    return Board("aborting", Sheet(("HOST", "STATE", "RECEIPT"), rows), footing, lines)
+
+
+def _line(host: str, state: str, note: str) -> str:
+    return f"{host} {state}" + (f", {note}" if note and note != state else "")
 
 
 def _row(target: Mapping[str, Any], receipt: Mapping[str, Any] | None, left: str) -> list[str]:
@@ -33,6 +57,11 @@ def _row(target: Mapping[str, Any], receipt: Mapping[str, Any] | None, left: str
     note = receipt.get("says", "") if receipt else views.note_of(target)
     measured = "; ".join(views.measurements(target)[:3]) if active else ""
     return [target.get("host", ""), views.state_of(latest), left if active else "", measured, note]
+
+
+def _title(following: Following) -> str:
+    faults = "; ".join(map(human.fault_line, following.experiment.get("spec", {}).get("faults", [])))
+    return f"experiment {following.identifier}: {faults}"
 
 
 def heading(following: Following, now: float) -> str:
@@ -76,9 +105,9 @@ class LiveTable:
     def __exit__(self, *_: object) -> None:
         self._guarded(self._live.stop)
 
-    def show(self, following: Following, now: float) -> None:
+    def show(self, board: Board) -> None:
         """Draw."""
-        self._guarded(lambda: self._live.update(_drawn(following, now), refresh=True))
+        self._guarded(lambda: self._live.update(_drawn(board), refresh=True))
 
     def say(self, text: str) -> None:
         """A line that stays, above the table."""
@@ -95,12 +124,11 @@ class LiveTable:
         self._console.file = io.StringIO()
 
 
-def _drawn(following: Following, now: float) -> RenderableType:
+def _drawn(board: Board) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    title = Text(safe(heading(following, now)), style="bold")
-    return Group(title, table_of(live_sheet(following, now)), Text(footing(following), style="dim"))
+    return Group(Text(safe(board.heading), style="bold"), table_of(board.sheet), Text(board.footing, style="dim"))
 
 
 class Lines:
@@ -115,17 +143,12 @@ class Lines:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def show(self, following: Following, now: float) -> None:
+    def show(self, board: Board) -> None:
         """Say what changed."""
-        if following.identifier and "" not in self._said:
-            self._said[""] = following.identifier
-            faults = "; ".join(map(human.fault_line, following.experiment.get("spec", {}).get("faults", [])))
-            self.say(f"experiment {following.identifier}: {faults}")
-        for host, state, _, measured, note in live_sheet(following, now).rows:
-            line = f"{host} {state}" + (f", {note}" if note else "")
+        for host, line in board.lines.items():
             if self._said.get(host) != line:
                 self._said[host] = line
-                self.say(f"{line}{f' ({measured})' if measured else ''}")
+                self.say(line)
 
     def say(self, text: str) -> None:
         """A line with the time."""

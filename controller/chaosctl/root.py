@@ -5,6 +5,7 @@ import click
 from chaosctl import session
 from chaosctl.commandline import Group
 from chaosctl.commands import TABLE
+from chaosctl.scan import Flag
 
 _EPILOG = """\b
 First steps:
@@ -37,8 +38,9 @@ root = Group(
     epilog=_EPILOG,
     no_args_is_help=True,
     params=[
-        click.Option(
+        Flag(
             ["--version"],
+            heading="Everywhere",
             is_flag=True,
             is_eager=True,
             expose_value=False,

@@ -4,7 +4,8 @@ has a class of its own:
     Stop ── Unreachable   the controller did not answer; whoever follows an experiment dials again
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from chaos_protocol.problems import Problem
 
@@ -19,6 +20,11 @@ class Stop(Exception):
         self.problems = tuple(problems)
         self.lead = lead
         super().__init__("; ".join(str(problem) for problem in self.problems) or lead)
+
+    def blame(self, culprits: Mapping[str, str]) -> None:
+        """Call culprits by the words that were typed."""
+        named = (replace(problem, culprit=culprits.get(problem.culprit, problem.culprit)) for problem in self.problems)
+        self.problems = tuple(named)
 
 
 class Unreachable(Stop):

@@ -28,7 +28,7 @@ def _file_flag() -> Flag:
         metavar="FILE|-",
         example="experiment.yaml",
         aliases=["filename", "from-file", "config"],
-        help="Read the experiment from YAML or JSON instead; flags before the fault's place win over it.",
+        help="Read the experiment from YAML or JSON instead; other flags win over it.",
     )
 
 
@@ -48,20 +48,22 @@ def _run_flags() -> list[Flag]:
             aliases=["check", "simulate", "preview"],
             help="Show the plan and touch nothing; the same as `chaosctl plan`.",
         ),
-        Flag(
-            ["--plan", "plan_hash"],
-            heading=RUN,
-            metavar="HASH",
-            example="the hash that `chaosctl plan` printed",
-            help="Run exactly that plan, the very hosts that it shows.",
-        ),
-        _file_flag(),
     ]
+
+
+def _plan_flag() -> Flag:
+    return Flag(
+        ["--plan", "plan_hash"],
+        heading=RUN,
+        metavar="HASH",
+        example="the hash that `chaosctl plan` printed",
+        help="Run exactly that plan, the very hosts that it shows.",
+    )
 
 
 def _inject(context: click.Context, asked: Asked) -> Exit:
     here = session.of(context)
-    asked.check(_misfits(asked, context.info_name or ""))
+    asked.check(_misfits(asked))
     if asked.options.get("dry_run"):
         return _show_plan(here, asked.spec or {})
     here.client.status()  # so that whatever fails from now on, it is not for want of a connection
@@ -83,15 +85,16 @@ def _in_foreground(here: Session, spec: dict[str, Any] | None, plan_hash: str, k
         follower = Follower(
             here.client, following, view, lambda client: client.run(spec, plan_hash, key, keepalive), str(uuid.uuid4())
         )
-        code = _in_flags(follower.follow)
+        finish = _in_flags(follower.follow)
     if following.identifier:
-        emit(here, _last(here, following, code), views.experiment_page)
-    return code
+        emit(here, _last(here, following, finish.code), views.experiment_page)
+    here.terminal.note(finish.text)
+    return finish.code
 
 
 def _last(here: Session, following: Following, code: Exit) -> Mapping[str, Any]:
     """The experiment as it ended; as last heard of when the controller is in no state to say."""
-    if code in (Exit.UNPROVED, Exit.UNREACHABLE):
+    if code == Exit.UNPROVED:
         return following.experiment
     try:
         return here.client.show(following.identifier)
@@ -118,12 +121,11 @@ def _in_flags(call: Callable[[], T]) -> T:
         raise
 
 
-def _misfits(asked: Asked, fault: str) -> list[Problem]:
+def _misfits(asked: Asked) -> list[Problem]:
     """Ways to say what to run that do not go together."""
     options = asked.options
-    given = [flag for flag, name in (("--file", "file"), ("--plan", "plan_hash")) if options.get(name)]
-    if fault in catalogue.kinds():
-        given.insert(0, fault)
+    sources = {asked.fault: asked.fault, "--file": options.get("file"), "--plan": options.get("plan_hash")}
+    given = [name for name, value in sources.items() if value]
     if not given:
         remedy = f"say what to inject: one of {', '.join(catalogue.kinds())}, or --file FILE, or --plan HASH"
         return [Problem("FAULT", "", remedy)]
@@ -131,16 +133,25 @@ def _misfits(asked: Asked, fault: str) -> list[Problem]:
     if options.get("detach") and options.get("dry_run"):
         problems.append(Problem("--detach", "", "goes not together with --dry-run; give one of them"))
     if options.get("plan_hash"):
-        fixed = [flag for flag in flags.shared_flags() if options.get(flag.name or "")]
-        problems += [Problem(flag.opts[0], "", "is fixed by the plan; leave it out, or plan anew") for flag in fixed]
+        fixed = [flag.opts[0] for flag in flags.shared_flags() if options.get(flag.name or "")]
+        fixed += ["--dry-run"] if options.get("dry_run") else []
+        problems += [Problem(flag, "", "is fixed by the plan; leave it out, or plan anew") for flag in fixed]
     return problems
 
 
 def _plan(context: click.Context, asked: Asked) -> Exit:
     here = session.of(context)
-    asked.check(_misfits(asked, context.info_name or ""))
+    asked.check(_misfits(asked))
     return _show_plan(here, asked.spec or {})
 
 
-command = FaultGroup("inject", _inject, _run_flags, "Inject a fault into chosen hosts, and undo it.")
-plan = FaultGroup("plan", _plan, lambda: [_file_flag()], "Show who would be hit and why everyone else would not.")
+command = FaultGroup(
+    "inject",
+    _inject,
+    _run_flags,
+    lambda: [_plan_flag(), _file_flag()],
+    "Inject a fault into chosen hosts, and undo it.",
+)
+plan = FaultGroup(
+    "plan", _plan, list, lambda: [_file_flag()], "Show who would be hit and why everyone else would not; touch nothing."
+)
