@@ -218,7 +218,7 @@ def test_a_killed_worker_is_undone_by_the_agent(agent_running: Running, when: st
 async def _made(path: object) -> None:
     async with asyncio.timeout(20):
         while not path.exists():  # type: ignore[attr-defined]
-            await asyncio.sleep(0.01)  # nothing tells of a file
+            await asyncio.sleep(0.01)  # noqa: ASYNC110 - nothing tells of a file
 
 
 def test_what_is_left_is_said_and_tried_again(agent_running: Running) -> None:
