@@ -16,7 +16,7 @@ from chaos_protocol.v1 import agent_pb2, agent_pb2_grpc
 from chaos_controller import wire
 from chaos_controller.experiment import Fault, Report, Request
 from chaos_controller.plan import Verdict
-from chaos_controller.states import Outcome, Reason
+from chaos_controller.states import Outcome
 from chaos_controller.store.records import AbortRecord
 from chaos_controller.timing import HostClock, Now
 
@@ -53,7 +53,7 @@ class Client:
     """Calls to one agent over one channel; times are the controller's."""
 
     def __init__(self, channel: grpc.aio.Channel, fleet: str, now: Now) -> None:
-        self._stub: agent_pb2_grpc.AgentAsyncStub = agent_pb2_grpc.AgentStub(channel)  # type: ignore[assignment]
+        self._stub: agent_pb2_grpc.AgentAsyncStub = agent_pb2_grpc.AgentStub(channel)
         self._fleet = fleet
         self._now = now
         self._clock: HostClock | None = None
@@ -150,10 +150,3 @@ def _why(error: grpc.RpcError) -> str:
     if isinstance(error, grpc.aio.AioRpcError):
         return f"{error.code().name.lower().replace('_', ' ')}: {error.details()}"
     return str(error)
-
-
-def lost(name: str, error: HostLostError) -> Verdict:
-    """A verdict for a host that did not answer."""
-    from chaos_protocol.problems import Problem
-
-    return Verdict((Problem("host", name, f"does not answer ({error})"),), Reason.HOST)

@@ -123,7 +123,7 @@ class Experiment:
     rows: tuple[Row, ...]
     state: ExperimentState
     keepalive_ns: int = 0
-    heard_at: int = 0
+    heard_at: int = field(default=0, compare=False)  # changes all the time; no news to anybody
     due_at: int = 0
     started_at: int | None = None
     ended_at: int | None = None

@@ -116,12 +116,13 @@ def _passed(experiment: Experiment, beats: Mapping[str, int], now: int) -> Step:
 
 def _begin(experiment: Experiment, now: int) -> Step:
     started = replace(experiment, state=ExperimentState.RUNNING, started_at=now)
-    return started, tuple(Inject(row.injection_id) for row in experiment.rows)
+    return started, first_commands(started)
 
 
-def begin(experiment: Experiment, now: int) -> Step:
-    """The commands of a run that starts at once; its rows are committed as reserved."""
-    return _begin(experiment, now) if now >= experiment.due_at else (experiment, ())
+def first_commands(experiment: Experiment) -> tuple[Command, ...]:
+    """What a run that was just admitted asks for: its starts, unless it waits for its time."""
+    running = experiment.state is ExperimentState.RUNNING
+    return tuple(Inject(row.injection_id) for row in experiment.rows) if running else ()
 
 
 def _caller_is_lost(experiment: Experiment, now: int) -> bool:
