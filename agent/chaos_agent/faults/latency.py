@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self, cast
 
 from chaos_protocol.problems import Problem
 
 from chaos_agent.contract import Parameters, Reverted, Settings, Undo, Verdict
-from chaos_agent.host import links, needs
+from chaos_agent.host import links
 from chaos_agent.host.netlink import Netlink
 from chaos_agent.host.tc_netem import Shape
 from chaos_agent.network import undo as network_undo
@@ -30,10 +30,12 @@ class Latency:
     delay_ns: int
     jitter_ns: int = 0
     in_order: bool = True
-    traffic: Traffic = Traffic()
+    traffic: Traffic = field(default_factory=Traffic)
 
     @classmethod
     def missing(cls) -> Sequence[Problem]:
+        from chaos_agent.host import needs  # only the daemon asks, and only once
+
         return needs.missing()
 
     @classmethod
@@ -58,14 +60,17 @@ class Latency:
                 "delay_ns": self.delay_ns,
                 "jitter_ns": self.jitter_ns,
                 "in_order": self.in_order,
-                "legs": [
-                    {**leg, "limit": limit} for leg, limit in zip(plan.legs, self._limits(capacities), strict=True)
-                ],
+                "legs": self._with_limits(plan.legs, capacities),
                 "protected": plan.protected,
                 "backlog_cap_bytes": settings.backlog_cap_bytes,
                 "runtime_folder": settings.runtime_folder,
             },
         )
+
+    @property
+    def shape(self) -> Shape:
+        """Each leg has a limit of its own."""
+        return Shape(self.delay_ns, self.jitter_ns, _FEWEST_PACKETS, self.in_order)
 
     def capacity(self, link: links.Link, cap_bytes: int) -> int:
         """How many packets must fit: what the link carries in the time of the delay, within what the host allows."""
@@ -74,17 +79,17 @@ class Latency:
         return int(max(_FEWEST_PACKETS, min(packets * _ROOM, cap_bytes / link.mtu)))
 
     def inject(self, undo: Undo, expires_ns: int) -> "Held":
-        shape = Shape(self.delay_ns, self.jitter_ns, _FEWEST_PACKETS, self.in_order)
         held = Held(Netlink(), undo)
-        held.open(shape, expires_ns)
+        held.open(self.shape, expires_ns)
         return held
 
     @classmethod
     def revert(cls, undo: Undo) -> Reverted:
         return network_undo.revert(undo)
 
-    def _limits(self, capacities: Sequence[int]) -> list[int]:
-        return [capacity for capacity in capacities for _ in self.traffic.directions]
+    def _with_limits(self, legs: Sequence[dict[str, object]], capacities: Sequence[int]) -> list[dict[str, object]]:
+        limits = [capacity for capacity in capacities for _ in self.traffic.directions]
+        return [{**leg, "limit": limit} for leg, limit in zip(legs, limits, strict=True)]
 
     def _problems(self) -> list[Problem]:
         if self.jitter_ns > self.delay_ns:
@@ -103,9 +108,7 @@ class Latency:
             for link, capacity in zip(plan.interfaces, capacities, strict=True)
         ]
         if self.jitter_ns and self.in_order:
-            notes.append(
-                "packets keep their order, so jitter raises the mean delay of close ones; see what is observed"
-            )
+            notes.append("packets keep their order, so jitter raises the mean delay; see what is observed")
         return notes
 
 

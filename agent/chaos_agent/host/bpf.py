@@ -1,5 +1,6 @@
 """The bpf system call: maps of one value, loading a program, running it on a made-up packet."""
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -103,10 +104,8 @@ class Program(_Descriptor):
         if number in (errno.EPERM, errno.ENOSYS):
             return ""
         log = ctypes.create_string_buffer(_LOG_BYTES)
-        try:
+        with contextlib.suppress(KernelRefused):
             os.close(_bpf("load the matcher", _PROG_LOAD, self._request(name, log)))
-        except KernelRefused:
-            pass
         lines = log.value.decode(errors="replace").strip().splitlines()
         return "; ".join(lines[-3:])
 

@@ -12,6 +12,7 @@ _SIZES = {1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18}
 _CONDITIONS = {"==": 0x10, ">": 0x20, ">=": 0x30, "!=": 0x50, "<": 0xA0, "<=": 0xB0}
 _OPERATIONS = {"+": 0x00, "&": 0x50, "<<": 0x60, ">>": 0x70, "=": 0xB0}
 _MAP_VALUE = 2  # BPF_PSEUDO_MAP_VALUE: the address of the first value of an array map
+_JUMP, _EXIT = 0x05, 0x95
 _CALL_LOCAL = 1  # BPF_PSEUDO_CALL
 
 
@@ -34,7 +35,7 @@ class Assembler:
         assert name not in self._labels, name
         self._labels[name] = len(self._code)
 
-    def set(self, register: int, number: int) -> None:
+    def put(self, register: int, number: int) -> None:
         self._add(0xB7, register, 0, 0, number)
 
     def copy(self, register: int, source: int) -> None:
@@ -68,7 +69,7 @@ class Assembler:
         self._add(0, 0, 0, 0, 0)
 
     def jump(self, target: str) -> None:
-        self._jump(0x05, 0, 0, 0, target)
+        self._jump(_JUMP, 0, 0, 0, target)
 
     def jump_if(self, register: int, condition: str, number: int, target: str) -> None:
         """Compares 32 bits, unsigned."""
@@ -86,13 +87,28 @@ class Assembler:
         self._add(0x85, 0, _CALL_LOCAL, 0, 0)
 
     def leave(self) -> None:
-        self._add(0x95, 0, 0, 0, 0)
-
-    def __len__(self) -> int:
-        return len(self._code)
+        self._add(_EXIT, 0, 0, 0, 0)
 
     def assemble(self) -> bytes:
-        return b"".join(self._encode(at, *instruction) for at, instruction in enumerate(self._code))
+        """Without what nothing leads to: the kernel refuses a program that has such a part."""
+        kept = sorted(self._reachable())
+        places = {at: place for place, at in enumerate(kept)}
+        return b"".join(self._encode(at, places) for at in kept)
+
+    def _reachable(self) -> set[int]:
+        found: set[int] = set()
+        waiting = [0]
+        while waiting:
+            at = waiting.pop()
+            if at not in found:
+                found.add(at)
+                waiting += self._after(at)
+        return found
+
+    def _after(self, at: int) -> list[int]:
+        code = self._code[at][0]
+        after = [self._labels[names[at]] for names in (self._jumps, self._calls) if at in names]
+        return after if code in (_JUMP, _EXIT) else [*after, at + 1]
 
     def _add(self, code: int, destination: int, source: int, offset: int, number: int) -> None:
         self._code.append((code, destination, source, offset, number))
@@ -101,11 +117,12 @@ class Assembler:
         self._jumps[len(self._code)] = target
         self._add(code, destination, source, 0, number)
 
-    def _encode(self, at: int, code: int, destination: int, source: int, offset: int, number: int) -> bytes:
+    def _encode(self, at: int, places: dict[int, int]) -> bytes:
+        code, destination, source, offset, number = self._code[at]
         if at in self._jumps:
-            offset = self._labels[self._jumps[at]] - at - 1
+            offset = places[self._labels[self._jumps[at]]] - places[at] - 1
         if at in self._calls:
-            number = self._labels[self._calls[at]] - at - 1
+            number = places[self._labels[self._calls[at]]] - places[at] - 1
         low, high = (destination, source) if sys.byteorder == "little" else (source, destination)
         number = number - (1 << 32) if number >= 1 << 31 else number
         return struct.pack("=BBhi", code, low | high << 4, offset, number)

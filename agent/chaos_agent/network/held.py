@@ -1,6 +1,6 @@
 """A diversion in effect: legs (a direction of an interface each), one gate for them all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -12,9 +12,12 @@ from chaos_agent.host.tc_netem import Shape
 from chaos_agent.network import divert, marks, program
 from chaos_agent.network.clsact import ClsactRecord
 from chaos_agent.network.engine import Engine
+from chaos_agent.network.mean import MeanDelay
 from chaos_agent.network.netem import NetemEngine
 from chaos_agent.network.parameters import protected_from_json, selectors_from_json
 from chaos_agent.network.selectors import Selectors
+
+StartEngine = Callable[[Netlink, str, str, Shape], Engine]
 
 _TRAFFIC = 20  # packets that pass an interface while our filter sees none: something stands before it
 
@@ -34,8 +37,10 @@ class Leg:
 class Diversion:
     """Satisfies `contract.Held`."""
 
-    def __init__(self, netlink: Netlink, undo: Undo) -> None:
-        self._netlink, self._undo, self._id = netlink, undo, str(undo["id"])
+    def __init__(self, netlink: Netlink, undo: Undo, start: StartEngine = NetemEngine.start) -> None:
+        self._netlink, self._undo, self._start, self._id = netlink, undo, start, str(undo["id"])
+        self._closed = False
+        self._mean = MeanDelay()
         self._record = ClsactRecord(Path(str(undo["runtime_folder"])))
         self._gate = bpf.Value(1, "chaos_gate")
         self._legs: list[Leg] = []
@@ -50,7 +55,7 @@ class Diversion:
         self.extend(expires_ns)
 
     def _build(self, hook: divert.Hook, number: int, shape: Shape, selectors: Selectors) -> Leg:
-        engine = NetemEngine.start(self._netlink, marks.device(self._id, number), self._id, shape)
+        engine = self._start(self._netlink, marks.device(self._id, number), self._id, shape)
         counters = bpf.Value(program.COUNTERS, "chaos_counters")
         code = program.build(selectors, self._gate.descriptor, counters.descriptor, engine.index)
         with bpf.Program(code) as loaded:  # the filter keeps it
@@ -58,14 +63,28 @@ class Diversion:
         return Leg(hook, engine, shape, counters, made, self._passed(hook))
 
     def extend(self, expires_ns: int) -> None:
-        complaint = self.wrong()
+        complaint = "the gate was closed for good" if self._closed else self.wrong()
         if complaint:
             self.close()
             raise FaultFailed(complaint)
         self._gate.write(expires_ns)
 
     def close(self) -> None:
+        """For good: what was closed because something is wrong is not opened by the next renewal."""
+        self._closed = True
         self._gate.write(0)
+
+    @property
+    def devices(self) -> list[str]:
+        """Names of the interfaces that packets are diverted to."""
+        return [marks.device(self._id, number) for number in range(len(self._legs))]
+
+    def release(self) -> None:
+        """Let go of what only this process holds; in the kernel nothing changes."""
+        for leg in self._legs:
+            leg.counters.close()
+        self._gate.close()
+        self._netlink.close()
 
     def wrong(self) -> str:
         """What is not as it was made, on any leg: before the gate is opened further, packets must have where to go."""
@@ -96,7 +115,7 @@ class Diversion:
     def _values(self) -> dict[str, int | float]:
         queues = [queue for leg in self._legs if (queue := leg.engine.queue())]
         found = [tc.read_back(self._netlink, leg.filter) or leg.filter for leg in self._legs]
-        return {
+        values: dict[str, int | float] = {
             "delay_ns": min((queue.shape.delay_ns for queue in queues), default=0),
             "jitter_ns": min((queue.shape.jitter_ns for queue in queues), default=0),
             "matched_packets": sum(one.matched_packets for one in found),
@@ -106,6 +125,9 @@ class Diversion:
             "dropped_packets": sum(queue.dropped for queue in queues) + sum(one.undelivered for one in found),
             "fragments_passed_over": sum(leg.counters.read()[program.PASSED_OVER // 8] for leg in self._legs),
         }
+        if values["jitter_ns"]:  # else netem's delay is the packets' delay
+            values |= self._mean.sample(int(values["backlog_packets"]), int(values["matched_packets"]))
+        return values
 
     def _why_nothing(self) -> str:
         """Packets pass the interface and our filter was never asked."""

@@ -92,19 +92,13 @@ def _networks(
         if network is not None:
             found[network] = None
         elif "/" in word:
-            problems.append(
-                Problem(culprit, word, "is no network; write an address and a prefix length, as 10.0.0.0/8")
-            )
+            problems.append(Problem(culprit, word, "is no network; write it like 10.0.0.0/8"))
         elif word not in known:
-            problems.append(
-                Problem(culprit, word, "this host can't look the name up; give an address, or mend its DNS")
-            )
+            problems.append(Problem(culprit, word, "this host can't look it up; give an address, or mend its DNS"))
         else:
             found.update((ip_network(address), None) for address in known[word])
     if len(found) > MOST_NETWORKS:
-        problems.append(
-            Problem(culprit, f"{len(found)} networks", f"name at most {MOST_NETWORKS}; join them into larger")
-        )
+        problems.append(Problem(culprit, f"{len(found)} networks", f"name at most {MOST_NETWORKS}"))
     return tuple(found), problems
 
 
@@ -118,9 +112,7 @@ def _contradictions(selectors: Selectors) -> list[Problem]:
             wanted = {port for first, last in ranges if last - first < 1024 for port in range(first, last + 1)}
             if ranges and wanted and wanted <= shut and all(last - first < 1024 for first, last in ranges):
                 listed = ", ".join(str(port) for port in sorted(wanted))
-                problems.append(
-                    Problem(culprit, listed, "is protected on this host, nothing would match; choose others")
-                )
+                problems.append(Problem(culprit, listed, "is protected on this host; choose others"))
     return problems
 
 

@@ -64,10 +64,10 @@ def build(selectors: Selectors, gate: int, counters: int, returning_from: int = 
         if selectors.reaches(version):
             _Family(code, selectors, version, counters).write()
     code.label("match")
-    code.set(R0, MATCH)
+    code.put(R0, MATCH)
     code.leave()
     code.label("no match")
-    code.set(R0, NO_MATCH)
+    code.put(R0, NO_MATCH)
     code.leave()
     _reader(code)
     return code.assemble()
@@ -81,26 +81,26 @@ def _gate(code: Assembler, gate: int, counters: int) -> None:
     code.map_value(R1, counters)
     code.load(4, R2, R1, SEEN)
     code.jump_if(R2, "!=", 0, "family")  # written once, so that processors do not fight for it
-    code.set(R2, 1)
+    code.put(R2, 1)
     code.store(8, R1, SEEN, R2)
 
 
 def _choose_family(code: Assembler, selectors: Selectors) -> None:
     """Leaves the family's header at R8 bytes from R9 on."""
     code.label("family")
-    code.set(R8, 0)
-    code.set(R9, FROM_NETWORK)
+    code.put(R8, 0)
+    code.put(R9, FROM_NETWORK)
     code.load(4, R7, R6, _PROTOCOL)
     _to_family(code, selectors)
-    code.set(R9, FROM_MAC)
+    code.put(R9, FROM_MAC)
     for tag in range(_TAGS):
         inside = code.fresh("tag")
         for ethertype in _VLAN:
             code.jump_if(R7, "==", socket.htons(ethertype), inside)
         code.jump("no match")
         code.label(inside)
-        code.set(R8, 18 + 4 * tag)
-        code.set(R2, 16 + 4 * tag)
+        code.put(R8, 18 + 4 * tag)
+        code.put(R2, 16 + 4 * tag)
         _read(code, _SCRATCH, 2)
         code.load(2, R7, FRAME, _SCRATCH)
         _to_family(code, selectors)
@@ -118,7 +118,7 @@ def _read(code: Assembler, to: int, length: int) -> None:
     code.copy(R1, R6)
     code.copy(R3, FRAME)
     code.add_address(R3, to)
-    code.set(R4, length)
+    code.put(R4, length)
     code.copy(R5, R9)
     code.call_local("read")
     code.jump_if(R0, "!=", 0, "no match")
@@ -134,7 +134,7 @@ def _reader(code: Assembler) -> None:
     code.jump_if(R0, "==", 0, "read it")
     code.load(4, R2, R6, _LENGTH)
     code.jump_if(R2, "<=", _LINEAR, "pull")
-    code.set(R2, _LINEAR)
+    code.put(R2, _LINEAR)
     code.label("pull")
     code.copy(R1, R6)
     code.call(PULL_DATA)
@@ -254,7 +254,7 @@ class _Family:
         code.jump(f"{here} end")
         code.label(f"{here} fragment")
         self._jump_if_later_fragment(_SCRATCH + 2, 0xFFF8)
-        code.set(R2, 8)
+        code.put(R2, 8)
         code.label(f"{here} end")
         code.add(R8, R2)
 
@@ -269,7 +269,7 @@ class _Family:
         code.jump("match" if not selectors.by_port else "no match")
         code.label(self._label("passed over"))
         code.map_value(R1, self._counters)
-        code.set(R2, 1)
+        code.put(R2, 1)
         code.count_up(R1, PASSED_OVER, R2)
         code.jump("no match")
 

@@ -144,7 +144,8 @@ def _addresses_meet(version: int, one: Iterable[Network], two: Iterable[Network]
     barred = of(version, barred)
     for first in of(version, one) or everything:
         for second in of(version, two) or everything:
-            if first.overlaps(second) and not _covered(max(first, second, key=lambda n: n.prefixlen), barred):
+            narrower = first if first.prefixlen >= second.prefixlen else second
+            if first.overlaps(second) and not _covered(narrower, barred):
                 return True
     return False
 

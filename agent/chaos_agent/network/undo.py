@@ -5,6 +5,7 @@ Then what is inside the engines comes out, then they go, then clsact where it wa
 before, and a packet that comes back from an engine needs no filter.)
 """
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import cast
 
 from chaos_agent.contract import Reverted, Undo
 from chaos_agent.host.netlink import KernelRefused, Netlink
+from chaos_agent.host.tc import Filter
 from chaos_agent.network import divert, marks, netem
 from chaos_agent.network.clsact import ClsactRecord
 from chaos_agent.network.engine import Engine
@@ -45,14 +47,14 @@ class _Undoing:
     def run(self) -> Reverted:
         filters, engines = self._filters(), netem.find(self._netlink, self._id)
         for found in filters:
-            self._try(lambda found=found: divert.detach(self._netlink, self._record, found, self._id))
+            self._try(functools.partial(divert.detach, self._netlink, self._record, found, self._id))
         dropped = self._drain(engines) if engines else 0
         for engine in engines:
             self._try(engine.end)
         left = self._leave_clsact({found.index for found in filters})
         return self._answer(bool(filters or engines), left, dropped)
 
-    def _filters(self) -> list[divert.tc.Filter]:
+    def _filters(self) -> list[Filter]:
         indexes = [int(cast(int, leg["index"])) for leg in self._legs]
         return marks.filters(self._netlink, self._id, indexes)
 
