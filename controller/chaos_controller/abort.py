@@ -14,7 +14,7 @@ from chaos_protocol.problems import Refused
 from chaos_controller import receipts
 from chaos_controller.client import HostLostError
 from chaos_controller.events import Ordered
-from chaos_controller.experiment import Experiment
+from chaos_controller.experiment import Experiment, Row
 from chaos_controller.fence import Fence
 from chaos_controller.fleet import Fleet
 from chaos_controller.receipts import Receipt
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _REMEMBERED = 100
 _REPORT_S = 1.0
 _STORE_S = 0.5
+_TOLD = "told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,10 @@ class Aborts:
             return account
         self._fence.put_up(record)
         account = self._open(record, self._runner.experiments, of_fleet=True)
+        holding = {row.host for _, row in _rows(account)}
         for session in self._fleet.sessions:
             session.push()
-            if session.name not in {row.host for live, ids in account.ending for row in live.experiment.rows}:
+            if session.name not in holding:
                 account.told[session.name] = ""
                 self._tasks.spawn(self._tell(account, session), f"abort on {session.name}")
         self._end(account)
@@ -99,7 +101,7 @@ class Aborts:
         self._fence.lift(each for each in lifted if each not in ours)
         for record in up:
             if record.id not in ours and record.id not in self._fence.lifted:
-                log.warning("direct abort", extra={"host": host, "abort": record.id, "by": record.by})
+                log.warning("abort %s was ordered directly, heard from %s: %s", record.id, host, record.by)
                 self._saver.audit(
                     AuditRecord(self._now(), record.by, f"host {host}", "abort heard", record.id, (), record.reason)
                 )
@@ -109,8 +111,8 @@ class Aborts:
         account = Account(record, self._now(), of_fleet)
         for experiment in experiments:
             open_rows = frozenset(row.injection_id for row in experiment.rows if not row.is_free or not of_fleet)
-            if open_rows and (live := self._runner.live(experiment.id)):
-                account.ending.append((live, open_rows))
+            if open_rows:
+                account.ending.append((self._runner.live(experiment.id) or Live(experiment), open_rows))
         self._accounts[record.id] = account
         for old in list(self._accounts)[:-_REMEMBERED]:
             del self._accounts[old]
@@ -134,8 +136,8 @@ class Aborts:
                 raise HostLostError(session.offline_why)
             for report in await session.client.abort(account.record):
                 if report.id not in {row.injection_id for _, row in self._runner.rows_on(session.name)}:
-                    log.warning("abort ended a stranger", extra={"host": session.name, "injection": report.id})
-            account.told[session.name] = "told"
+                    log.warning("abort on %s ended injection %s, unknown here", session.name, report.id)
+            account.told[session.name] = _TOLD
         except (HostLostError, Refused) as error:
             account.told[session.name] = f"will be told when it is back ({error})"
         finally:
@@ -168,10 +170,7 @@ class Aborts:
 
     def report(self, account: Account, warn: bool = False) -> Report:
         """The account at this moment."""
-        rows = [
-            (live.experiment, row) for live, ids in account.ending for row in live.experiment.rows
-            if row.injection_id in ids
-        ]  # fmt: skip
+        rows = _rows(account)
         beats = self._fleet.beats()
         lines = [
             receipts.of_row(
@@ -183,14 +182,21 @@ class Aborts:
             )
             for experiment, row in rows
         ]
-        lines += [
-            receipts.of_host(name, told or "being told", bool(told == "told")) for name, told in account.told.items()
-        ]
+        lines += [receipts.of_host(name, told or "being told", told == _TOLD) for name, told in account.told.items()]
         settled = all(row.is_settled for _, row in rows) and all(account.told.values())
         warnings = [self._saver.warning] if self._saver.warning else []
         if warn and not account.stored and not warnings:
             warnings = ["the abort holds, but is not stored yet"]
         return Report(tuple(sorted(lines, key=_order)), self._fence.is_up, settled, tuple(warnings))
+
+
+def _rows(account: Account) -> list[tuple[Experiment, Row]]:
+    return [
+        (live.experiment, row)
+        for live, ids in account.ending
+        for row in live.experiment.rows
+        if row.injection_id in ids
+    ]
 
 
 def _order(receipt: Receipt) -> tuple[str, str]:

@@ -5,7 +5,7 @@ too. It counts once, however many injections it has. A cap rounds down.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chaos_protocol import values
 from chaos_protocol.v1 import options_pb2
@@ -34,7 +34,7 @@ class Member:
         if self.unproved:
             return f"{self.name} {self.unproved}"
         if offline_counts and self.offline_since is not None:
-            return f"{self.name} offline" + (f" since {shown(self.offline_since)}" if self.offline_since else "")
+            return f"{self.name} offline since {shown(self.offline_since)}"
         return ""
 
 
@@ -60,6 +60,22 @@ class Sum:
         why = f": {', '.join(self.spent.values())}" if self.spent else ""
         more = f"; asked for {len(self.more)} more" if self.more else ""
         return f"cap {self.cap} = {self.limit}; spent {len(self.spent)}{why}{more}"
+
+
+def with_presence(
+    members: Sequence[Member], offline: Mapping[str, int], retire_after_ns: int | None, now: int
+) -> list[Member]:
+    """The members with who is offline since when; those gone for longer than the policy waits are left out.
+
+    A host of which something is not proved clean is never left out.
+    """
+    present = []
+    for member in members:
+        since = offline.get(member.name)
+        retired = since is not None and retire_after_ns is not None and now - since >= retire_after_ns
+        if not retired or member.unproved:
+            present.append(replace(member, offline_since=since))
+    return present
 
 
 def sums(policy: Policy, members: Sequence[Member], wanted: Collection[str] = ()) -> tuple[Sum, ...]:

@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from chaos_controller.blast_radius import Member
 from chaos_controller.session import Session
 from chaos_controller.store.inventory import HostRecord
 from chaos_controller.targets import Candidate
@@ -16,7 +15,7 @@ MakeSession = Callable[[str, str], Session]
 
 
 class Fleet:
-    """Every enrolled host. Retired ones are kept for the record and not dialled."""
+    """Every enrolled host. Those retired or revoked are kept for the record and not dialled."""
 
     def __init__(self, tasks: Tasks, make_session: MakeSession) -> None:
         self._tasks = tasks
@@ -30,9 +29,10 @@ class Fleet:
         known = self._records.get(record.name)
         self._records[record.name] = record
         same = known is not None and (known.address, known.enrolled_at) == (record.address, record.enrolled_at)
-        if record.retired_at is not None or not same:
+        wanted = record.retired_at is None and record.revoked_at is None
+        if not wanted or not same:
             self.hang_up(record.name)
-        if record.retired_at is None and record.name not in self._sessions:
+        if wanted and record.name not in self._sessions:
             session = self._make_session(record.name, record.address)
             self._sessions[record.name] = session
             self._running[record.name] = self._tasks.spawn(session.run(), f"session {record.name}")
@@ -81,16 +81,7 @@ class Fleet:
             if record.retired_at is None
         }
 
-    def with_presence(self, members: Sequence[Member], retire_after_ns: int | None, now: int) -> list[Member]:
-        """The members with who is offline; those not heard of for longer than the policy waits are left out."""
-        present = []
-        for member in members:
-            if self.is_online(member.name):
-                present.append(member)
-                continue
-            record = self.record(member.name)
-            since = (record.last_contact or 0) if record else 0
-            waited = now - (since or (record.enrolled_at if record else now))
-            if retire_after_ns is None or waited < retire_after_ns or member.unproved:
-                present.append(replace(member, offline_since=since))
-        return present
+    def offline(self) -> dict[str, int]:
+        """Hosts that can't be reached, and since when: since they enrolled, if they never were."""
+        gone = [record for record in self.records() if record.retired_at is None and not self.is_online(record.name)]
+        return {record.name: record.last_contact or record.enrolled_at for record in gone}

@@ -119,11 +119,11 @@ class Hands:
                 for report in await self._abort(session.client, injection_ids, experiment):
                     self._runner.feed_injection(report.id, Reported(report))
         except HostLostError as error:
-            log.warning("no answer to abort", extra={"host": host, "why": str(error)})
+            log.warning("%s does not answer to abort: %s", host, error)
             if session:
                 session.give_up()
         except problems.Refused as refused:
-            log.error("abort refused", extra={"host": host, "why": str(refused)})
+            log.error("%s refused an abort: %s", host, refused)
         for injection_id in injection_ids:
             self._pursue(injection_id)
 
@@ -162,10 +162,10 @@ class Hands:
         try:
             outcome, report = await session.client.revert(injection_id)
         except HostLostError as error:
-            log.warning("no answer to revert", extra={"host": session.name, "why": str(error)})
+            log.warning("%s does not answer to revert: %s", session.name, error)
             session.give_up()
         except problems.Refused as refused:
-            log.error("revert refused", extra={"host": session.name, "why": str(refused)})
+            log.error("%s refused a revert: %s", session.name, refused)
         else:
             self._runner.feed_injection(injection_id, Reported(report) if report else Found(injection_id, outcome))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chaos_protocol import catalogue
 from chaos_protocol.problems import Problem, Refused
@@ -14,11 +14,11 @@ from chaos_controller.experiment import Request
 from chaos_controller.fence import Fence
 from chaos_controller.fleet import Fleet
 from chaos_controller.objections import Objection, objection, refused
+from chaos_controller.office import Desk
 from chaos_controller.plan import Plan, PlannedTarget, Verdict
 from chaos_controller.policy import Policy
 from chaos_controller.states import Reason
 from chaos_controller.store.history import History, StoredPlan
-from chaos_controller.store.thread import StoreThread
 from chaos_controller.targets import Candidate
 
 _SEED_BITS = 32
@@ -34,14 +34,14 @@ class Planner:
         policy: Policy,
         fence: Fence,
         history: History,
-        reading: StoreThread,
+        desk: Desk,
         now: timing.Now,
     ) -> None:
         self._fleet = fleet
         self._policy = policy
         self._fence = fence
         self._history = history
-        self._reading = reading
+        self._desk = desk
         self._now = now
 
     async def plan(self, asked: Request) -> Plan:
@@ -92,12 +92,13 @@ class Planner:
 
     def judge(self, chosen: Sequence[PlannedTarget]) -> "_Judge":
         """The last word, spoken inside the admitting transaction."""
-        return _Judge(self._fleet, self._policy, tuple(chosen), self._now())
+        return _Judge(self._fleet.offline(), self._policy, tuple(chosen), self._now())
 
     async def members(self) -> list[Member]:
         """The fleet as budgets see it now."""
-        members = await self._reading(self._history.members)
-        return self._fleet.with_presence(members, self._policy.retire_offline_after_ns, self._now())
+        members = await self._desk.read(self._history.members)
+        waits_ns = self._policy.retire_offline_after_ns
+        return blast_radius.with_presence(members, self._fleet.offline(), waits_ns, self._now())
 
     def _objections_of_fence(self) -> list[Objection]:
         return [
@@ -126,10 +127,10 @@ class Planner:
 
 
 class _Judge:
-    """What speaks against a run, given the fleet as the admitting transaction sees it."""
+    """What speaks against a run, given the fleet as the admitting transaction sees it. Called in the store's thread."""
 
-    def __init__(self, fleet: Fleet, policy: Policy, chosen: Sequence[PlannedTarget], now: int) -> None:
-        self._fleet = fleet
+    def __init__(self, offline: Mapping[str, int], policy: Policy, chosen: Sequence[PlannedTarget], now: int) -> None:
+        self._offline = offline
         self._policy = policy
         self._chosen = chosen
         self._now = now
@@ -141,5 +142,6 @@ class _Judge:
             for host in self._chosen
             if host.name not in enrolled
         ]
-        present = self._fleet.with_presence(members, self._policy.retire_offline_after_ns, self._now)
+        waits_ns = self._policy.retire_offline_after_ns
+        present = blast_radius.with_presence(members, self._offline, waits_ns, self._now)
         return [*gone, *blast_radius.objections(self._policy, present, {host.name for host in self._chosen})]

@@ -41,19 +41,19 @@ def of_row(experiment_id: str, row: Row, ordered_at: int, ends_at: int | None, r
 
 
 def _says(row: Row, ordered_at: int, ends_at: int | None, reachable: bool) -> str:
-    if row.state is TargetState.CLEAN:
-        return f"clean{_inert_after(row, ordered_at)}"
-    if row.state is TargetState.NEVER_STARTED:
-        return "never started"
-    if row.state is TargetState.ACCEPTED:
-        return f"accepted by {row.accepted_by}: {row.note}"
+    settled = {
+        TargetState.CLEAN: f"clean{_inert_after(row, ordered_at)}",
+        TargetState.NEVER_STARTED: "never started",
+        TargetState.ACCEPTED: f"accepted by {row.accepted_by}: {row.note}",
+        TargetState.PRESUMED_CLEAN: row.note,
+    }
+    if row.state in settled:
+        return settled[row.state]
     if row.stuck:
         return f"still present: {row.note}"
-    if row.state is TargetState.PRESUMED_CLEAN:
-        return row.note
-    if not reachable:
-        return f"unreachable, ends by itself at the latest {shown(ends_at)}" if ends_at else "unreachable"
-    return f"reverting{_inert_after(row, ordered_at)}"
+    if reachable:
+        return f"reverting{_inert_after(row, ordered_at)}"
+    return f"unreachable, ends by itself at the latest {shown(ends_at)}" if ends_at else "unreachable"
 
 
 def _inert_after(row: Row, ordered_at: int) -> str:

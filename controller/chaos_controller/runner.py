@@ -155,7 +155,7 @@ class Runner:
     def _ended(self, experiment: Experiment) -> None:
         words = experiment.state.name.lower()
         result = f"{words}: {experiment.note}" if experiment.note else words
-        log.info("experiment ended", extra={"experiment": experiment.id, "result": result})
+        log.info("experiment %s ended: %s", experiment.id, result)
         hosts = sorted({row.host for row in experiment.rows})
         self._saver.audit(AuditRecord(self._now(), "controller", "", "experiment ended", experiment.id, hosts, result))
 
@@ -234,7 +234,7 @@ class Runner:
         for experiment in self._with_rows_on(host):
             self.feed(experiment.id, Connected(host, live))
         for stranger in sorted(each for each in live if each not in self._home):
-            log.warning("unknown injection", extra={"host": host, "injection": stranger})
+            log.warning("%s holds injection %s, unknown here; it is ended", host, stranger)
             self._saver.audit(AuditRecord(self._now(), "controller", host, "ended unknown injection", stranger, [host]))
             self.hands.end_stranger(host, stranger)
 
@@ -257,8 +257,7 @@ class Runner:
 
     def disconnected(self, host: str) -> None:
         """The host can't be reached: watchers see it at once."""
-        log.info("gone", extra={"host": host})
-        self.changes.tell()
+                self.changes.tell()
 
     def _with_rows_on(self, host: str) -> Iterable[Experiment]:
         return {experiment.id: experiment for experiment, _ in self.rows_on(host)}.values()

@@ -99,7 +99,7 @@ class Saver:
 
     async def _wait_for_store(self, pending: _Pending, error: StoreUnavailableError) -> None:
         if not self.warning:
-            log.error("store unavailable", extra={"why": str(error)})
+            log.error("%s; what happens is kept in memory until it can", error)
         self.warning = f"{error}; what happens is kept in memory until it can"
         self._pending = self._pending.after(pending)
         self._work.set()

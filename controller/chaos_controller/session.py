@@ -93,6 +93,13 @@ class Session:
             await asyncio.wait_for(self._online.wait(), seconds)
         return self.is_online
 
+    async def describe(self) -> Described:
+        """What the agent says of itself; asked once a connection, empty while it does not answer."""
+        if self.client and not self.described.wire:
+            with contextlib.suppress(HostLostError, Refused):
+                self.described = await self.client.describe()
+        return self.described
+
     async def run(self) -> None:
         """Keep the stream open."""
         failures = 0
@@ -102,7 +109,7 @@ class Session:
             except (HostLostError, Refused, TimeoutError) as error:
                 self._offline(error)
             except Exception as error:
-                log.exception("session failed", extra={"host": self.name})
+                log.exception("session with %s failed", self.name)
                 self._offline(error)
             failures = 0 if self.is_online else failures + 1
             self._online.clear()
@@ -144,6 +151,7 @@ class Session:
             client = Client(channel, post.fleet, post.now)
             downs: asyncio.Queue[agent_pb2.HoldDown] = asyncio.Queue()
             self._downs = downs
+            self.described = Described()
             downs.put_nowait(agent_pb2.HoldDown(hello=self._hello()))
             try:
                 await self._listen(client, downs)
@@ -190,7 +198,7 @@ class Session:
         self._take_tick(client, welcome.tick, welcome.generation)
         self.client = client
         self._online.set()
-        log.info("online", extra={"host": self.name})
+        log.info("%s is online", self.name)
         self._aborts(welcome.aborts_up, welcome.aborts_lifted)
         for event in welcome.unacknowledged:
             self._told(client, event)
@@ -229,7 +237,7 @@ class Session:
     def _offline(self, error: Exception) -> None:
         why = str(error) or "no answer in time"
         if why != self.offline_why:
-            log.warning("offline", extra={"host": self.name, "why": why})
+            log.warning("%s is offline: %s", self.name, why)
         self.offline_why = why
         if self.is_online:
             self._listener.disconnected(self.name)

@@ -47,4 +47,4 @@ async def _guarded(work: Coroutine[Any, Any, None], name: str) -> None:
     try:
         await work
     except Exception:
-        log.exception("task failed", extra={"task": name})
+        log.exception("task failed: %s", name)

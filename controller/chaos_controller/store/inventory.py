@@ -25,6 +25,7 @@ class HostRecord:
     machine_id: str = ""
     last_contact: int | None = None
     retired_at: int | None = None
+    revoked_at: int | None = None
     note: str = ""
 
 
@@ -139,6 +140,7 @@ def _enrol(connection: Connection, token: TokenRecord, address: str, machine_id:
         "machine_id": machine_id,
         "enrolled_at": now,
         "retired_at": None,
+        "revoked_at": None,
         "note": "",
     }
     if known is None:

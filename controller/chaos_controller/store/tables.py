@@ -39,6 +39,7 @@ hosts = Table(
     Column("enrolled_at", BigInteger, nullable=False),
     Column("last_contact", BigInteger),
     Column("retired_at", BigInteger),
+    Column("revoked_at", BigInteger),  # its certificate; it is not dialled until it enrols again
     Column("note", Text, nullable=False),
 )
 tokens = Table(
