@@ -34,6 +34,11 @@ class Config:
         return self.database or f"sqlite:///{self.state / 'controller.db'}"
 
     @property
+    def own_names(self) -> list[str]:
+        """Names and addresses in the controller's own certificate."""
+        return list(dict.fromkeys((self.advertise, "localhost", "127.0.0.1", "::1")))
+
+    @property
     def api_address(self) -> str:
         """Where people and schedulers reach the API."""
         return _joined(self.advertise, port_of(self.listen))

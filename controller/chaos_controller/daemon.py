@@ -82,6 +82,8 @@ class Daemon:
                     tasks.cancel_all()
         except* Refused as refusals:
             raise refusals.exceptions[0] from None
+        except* StoreUnavailableError as failures:
+            raise Refused([Problem("store", self.config.database_url, str(failures.exceptions[0]))]) from None
         finally:
             self._writing.close()
             self._reading.close()
@@ -211,12 +213,7 @@ def prepare(config: Config) -> Daemon:
     limits = policy.load(config.policy, catalogue.kinds().keys())
     if not (config.identity / "identity.crt").exists():
         raise Refused([Problem("state", str(config.state), "is not initialised; run `chaos-controller init` first")])
-    names = own_names(config)
+    names = config.own_names
     if ca.renew_controller(config.authority, config.identity, config.fleet, names, timing.steady_clock()()):
         log.info("renewed our own certificate, good for %s", ", ".join(names))
     return Daemon(config, limits, Database(config.database_url))
-
-
-def own_names(config: Config) -> list[str]:
-    """Names and addresses in our own certificate."""
-    return list(dict.fromkeys((config.advertise, "localhost", "127.0.0.1", "::1")))

@@ -257,7 +257,7 @@ class Runner:
 
     def disconnected(self, host: str) -> None:
         """The host can't be reached: watchers see it at once."""
-                self.changes.tell()
+        self.changes.tell()
 
     def _with_rows_on(self, host: str) -> Iterable[Experiment]:
         return {experiment.id: experiment for experiment, _ in self.rows_on(host)}.values()

@@ -1,4 +1,4 @@
-"""Service `chaos.v1.Controller`: translate, call, translate. The gate has checked who calls and what the proto forbids."""
+"""Service `chaos.v1.Controller`: translate, call, translate. The gate has checked the caller and the descriptors."""
 
 import asyncio
 import re

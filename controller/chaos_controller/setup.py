@@ -10,7 +10,6 @@ from chaos_protocol.v1 import options_pb2
 
 from chaos_controller import ca, tokens
 from chaos_controller.config import Config
-from chaos_controller.daemon import own_names
 from chaos_controller.store.database import Database, StoreUnavailableError
 from chaos_controller.store.inventory import Inventory
 from chaos_controller.store.records import AuditRecord, Records
@@ -28,7 +27,7 @@ def init(config: Config) -> None:
     with _open(config) as database:
         database.create()
     ca.create(config.authority, config.fleet)
-    ca.Authority(config.authority, config.fleet).make_controller(config.identity, own_names(config))
+    ca.Authority(config.authority, config.fleet).make_controller(config.identity, config.own_names)
 
 
 def login_token(config: Config, name: str, role: str, valid: str) -> str:
