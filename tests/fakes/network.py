@@ -55,7 +55,7 @@ class Host:
                 _enter(home.fileno())
 
     def picture(self, *interfaces: str) -> str:
-        """All that tc and ip show of links, qdiscs and filters, but for ages and the carrier, which comes when it comes."""
+        """All that tc and ip show of links, qdiscs and filters, but for ages and the carrier, which takes its time."""
         shown = [self.tc("qdisc", "show"), run("ip", "-n", self.name, "-o", "link", "show")]
         for interface in interfaces:
             shown += [self.tc("filter", "show", "dev", interface, hook) for hook in ("root", "egress", "ingress")]

@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from chaos_agent.network.selectors import ICMP, WITH_PORTS, Selectors
+from chaos_agent.network.selectors import ICMP, WITH_PORTS, Network, Selectors
 
 EXTENSION_LENGTH = 8
 
@@ -65,26 +65,28 @@ class Packet:
 
 def matches(selectors: Selectors, packet: Packet) -> bool:
     """The rules of the matcher once more, for packets that are whole and not longer than they say."""
-    source, to, version = ip_address(packet.source), ip_address(packet.to), packet.version
-    protected = selectors.protected
-    if any(address in network for network in protected.networks for address in (source, to)):
-        return False
-    if any(to in network for network in selectors.except_to):
-        return False
-    if any(source in network for network in selectors.except_source):
-        return False
-    if selectors.to and not any(to in network for network in selectors.to):
-        return False
-    if selectors.source and not any(source in network for network in selectors.source):
-        return False
-    numbers = selectors.protocol_numbers(version)
-    if numbers and packet.protocol not in numbers:
+    numbers = selectors.protocol_numbers(packet.version)
+    if not _addresses_match(selectors, packet) or (numbers and packet.protocol not in numbers):
         return False
     if packet.part == "later":
         return selectors.takes_fragment(packet.protocol)
-    if version == 6 and packet.protocol == ICMP[6] and packet.icmp_type in (*range(130, 138), 143):
-        return False
-    return _ports_match(selectors, packet)
+    neighbours = packet.version == 6 and packet.protocol == ICMP[6] and packet.icmp_type in (*range(130, 138), 143)
+    return not neighbours and _ports_match(selectors, packet)
+
+
+def _addresses_match(selectors: Selectors, packet: Packet) -> bool:
+    barred = selectors.protected.networks
+    return all(
+        not _within(address, (*barred, *excluded)) and (not wanted or _within(address, wanted))
+        for address, wanted, excluded in (
+            (packet.to, selectors.to, selectors.except_to),
+            (packet.source, selectors.source, selectors.except_source),
+        )
+    )
+
+
+def _within(address: str, networks: tuple[Network, ...]) -> bool:
+    return any(ip_address(address) in network for network in networks)
 
 
 def _ports_match(selectors: Selectors, packet: Packet) -> bool:

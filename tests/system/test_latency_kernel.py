@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes.latencies import MILLISECOND, SECOND, Latencies, now
 from tests.fakes.network import Host, pair
+from tests.fakes.nftables import add_flowtable
 
 Pair = tuple[Host, Host]
 TOLERANCE_MS = 1.0
@@ -220,10 +221,11 @@ def test_delays_vlan_traffic_at_the_parent(two: Pair, latencies: Latencies) -> N
         host.batch("link del v7")
 
 
-def matched(two: Pair, latencies: Latencies, **parameters: object) -> tuple[float, float]:
+def matched(two: Pair, latencies: Latencies, fragments: bool) -> tuple[float, float]:
     """Packets matched and fragments passed over when one datagram of three fragments goes to port 9000."""
-    here, there = two
-    running = latencies.inject(here, 10, protocol=["udp"], to_port=[{"first": 9000, "last": 9000}], **parameters)
+    here, _ = two
+    ports = [{"first": 9000, "last": 9000}]
+    running = latencies.inject(here, 10, protocol=["udp"], to_port=ports, fragments=fragments)
     send = "import socket; socket.socket(2, 2).sendto(bytes(4000), ('10.1.0.2', 9000))"
     here.run(sys.executable, "-c", send)
     values = running.held.observe().values
@@ -232,7 +234,7 @@ def matched(two: Pair, latencies: Latencies, **parameters: object) -> tuple[floa
 
 def test_a_port_fault_leaves_later_fragments_alone(two: Pair, latencies: Latencies) -> None:
     """Later fragments carry no ports: they pass, and are counted."""
-    assert matched(two, latencies) == (1, 2)
+    assert matched(two, latencies, fragments=False) == (1, 2)
 
 
 def test_a_port_fault_takes_fragments_along_when_asked(two: Pair, latencies: Latencies) -> None:
@@ -267,3 +269,18 @@ def test_what_is_inside_is_waited_for(two: Pair, latencies: Latencies) -> None:
     assert reverted.dropped == 0
     assert now() - begin < 2 * SECOND
     assert receiver.communicate()[0].split() == ["20", "0"]
+
+
+def test_a_flowtable_bars_ingress(two: Pair) -> None:
+    """Delayed packets would not come to a flowtable at the interface's ingress: refused at planning."""
+    here, _ = two
+    with here.inside():
+        add_flowtable("guard", "fast", "eth0")
+        plan = plan_diversion(Traffic(direction="ingress"), Settings())
+
+    assert [(problem.culprit, problem.value) for problem in plan.problems] == [("eth0", "nftables flowtable guard fast")]
+
+
+def test_nothing_is_missing() -> None:
+    """Where netem, ifb, cls_bpf and mirred can be had, nothing is said to be missing."""
+    assert needs.missing() == ()

@@ -52,7 +52,7 @@ def _chains(netlink: Netlink) -> Iterator[tuple[str, str]]:
             hook = attributes(found.get(_CHAIN_HOOK, b""))
             if _HOOK_NUMBER in hook and int.from_bytes(hook[_HOOK_NUMBER], "big") == number:
                 what = f"nftables chain {as_text(found, _CHAIN_TABLE)} {as_text(found, _CHAIN_NAME)}"
-                for device in [as_text(hook, _HOOK_DEVICE), *_names(hook.get(_HOOK_DEVICES, b""))]:
+                for device in {as_text(hook, _HOOK_DEVICE), *_names(hook.get(_HOOK_DEVICES, b""))} - {""}:
                     yield device, what
 
 

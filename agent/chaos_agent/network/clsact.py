@@ -13,6 +13,7 @@ from pathlib import Path
 
 from chaos_agent.host import tc
 from chaos_agent.host.netlink import KernelRefused, Netlink
+from chaos_agent.network import marks
 
 _LOCK_TRIES, _LOCK_PAUSE_S = 100, 0.02
 
@@ -62,7 +63,7 @@ class ClsactRecord:
         if injection_id not in lines:
             return f"clsact of interface {index}: it was made anew after ours" if expected else ""
         if not is_empty(netlink, index):
-            return ""
+            return "" if marks.anything(netlink, index) else f"clsact of interface {index}: others' filters are in it"
         tc.delete_clsact(netlink, index)
         self._forget(index)
         return ""

@@ -55,6 +55,11 @@ def _all_filters(netlink: Netlink, indexes: Iterable[int]) -> list[tc.Filter]:
     return [found for index in sorted(chosen) for hook in _HOOKS for found in tc.filters(netlink, index, hook)]
 
 
+def anything(netlink: Netlink, index: int) -> bool:
+    """Whether a filter of any injection is on an interface."""
+    return any(found.name.startswith(PREFIX) for found in _all_filters(netlink, (index,)))
+
+
 def all_marks() -> list[str]:
     """The ids of all injections that have something in this host's kernel."""
     with Netlink() as netlink:

@@ -1,6 +1,7 @@
 """The matcher, run by the kernel itself on made-up packets."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
@@ -14,7 +15,7 @@ from tests.fakes.packets import Packet, matches
 
 OPEN, SHUT = 2**63, 0
 SSH, AGENT = (6, 22), (6, 7443)
-V6 = {"source": "fd00::1", "to": "fd00::2"}
+V6 = Packet("fd00::1", "fd00::2")
 
 
 def nets(*words: str) -> tuple[Network, ...]:
@@ -55,21 +56,21 @@ ALL_TRAFFIC = {
     "sctp": (Packet(protocol=132), True),
     "ping": (Packet(protocol=1), True),
     "gre": (Packet(protocol=47), True),
-    "ipv6-tcp": (Packet(**V6), True),
-    "ipv6-ping": (Packet(**V6, protocol=58, icmp_type=128), True),
+    "ipv6-tcp": (V6, True),
+    "ipv6-ping": (replace(V6, protocol=58, icmp_type=128), True),
     "to-ssh": (Packet(to_port=22), False),
     "from-ssh": (Packet(from_port=22), False),
-    "ipv6-to-ssh": (Packet(**V6, to_port=22), False),
+    "ipv6-to-ssh": (replace(V6, to_port=22), False),
     "ssh-behind-options": (Packet(to_port=22, options=40), False),
-    "ssh-behind-extensions": (Packet(**V6, to_port=22, extensions=(0, 60, 43)), False),
+    "ssh-behind-extensions": (replace(V6, to_port=22, extensions=(0, 60, 43)), False),
     "ssh-in-vlan": (Packet(to_port=22, tags=(0x8100,)), False),
     "to-agent": (Packet(to_port=7443), False),
-    "from-agent": (Packet(**V6, from_port=7443), False),
+    "from-agent": (replace(V6, from_port=7443), False),
     "udp-22": (Packet(protocol=17, to_port=22), True),
     "dhcp-client": (Packet(protocol=17, from_port=68, to_port=67), False),
     "dhcp-server": (Packet(protocol=17, from_port=67, to_port=68), False),
-    "dhcpv6": (Packet(**V6, protocol=17, from_port=546, to_port=547), False),
-    "dhcp-ports-in-ipv6": (Packet(**V6, protocol=17, to_port=67), True),
+    "dhcpv6": (replace(V6, protocol=17, from_port=546, to_port=547), False),
+    "dhcp-ports-in-ipv6": (replace(V6, protocol=17, to_port=67), True),
     "protected-destination": (Packet(to="10.9.1.1"), False),
     "protected-source": (Packet(source="10.9.1.1"), False),
     "protected-ipv6": (Packet(source="fd00::1", to="fd09::1"), False),
@@ -82,16 +83,16 @@ ALL_TRAFFIC = {
     "later-tcp-fragment": (Packet(part="later"), False),
     "first-tcp-fragment": (Packet(part="first"), True),
     "first-ssh-fragment": (Packet(part="first", to_port=22), False),
-    "ipv6-later-tcp-fragment": (Packet(**V6, part="later"), False),
-    "ipv6-first-ssh-fragment": (Packet(**V6, part="first", to_port=22), False),
+    "ipv6-later-tcp-fragment": (replace(V6, part="later"), False),
+    "ipv6-first-ssh-fragment": (replace(V6, part="first", to_port=22), False),
     "tcp-without-ports": (Packet(cut=18), False),
-    "ipv6-eight-extensions": (Packet(**V6, extensions=(0, 60, 60, 60, 60, 60, 60, 60)), True),
-    "ipv6-nine-extensions": (Packet(**V6, extensions=(0, 60, 60, 60, 60, 60, 60, 60, 60)), False),
+    "ipv6-eight-extensions": (replace(V6, extensions=(0, 60, 60, 60, 60, 60, 60, 60)), True),
+    "ipv6-nine-extensions": (replace(V6, extensions=(0, 60, 60, 60, 60, 60, 60, 60, 60)), False),
     "vlan": (Packet(tags=(0x8100,)), True),
     "vlan-in-vlan": (Packet(tags=(0x88A8, 0x8100)), True),
     "three-tags": (Packet(tags=(0x8100, 0x8100, 0x8100)), False),
-    **{f"icmpv6-{kind}": (Packet(**V6, protocol=58, icmp_type=kind), False) for kind in (*range(130, 138), 143)},
-    **{f"icmpv6-{kind}": (Packet(**V6, protocol=58, icmp_type=kind), True) for kind in (1, 2, 129, 138, 142, 144)},
+    **{f"icmpv6-{kind}": (replace(V6, protocol=58, icmp_type=kind), False) for kind in (*range(130, 138), 143)},
+    **{f"icmpv6-{kind}": (replace(V6, protocol=58, icmp_type=kind), True) for kind in (1, 2, 129, 138, 142, 144)},
 }
 
 
@@ -110,14 +111,14 @@ SELECTED = {
     "port-of-source": (PORT_80, Packet(from_port=80, to_port=81), False),
     "port-byte-order": (PORT_80, Packet(to_port=80 << 8), False),
     "port-behind-options": (PORT_80, Packet(options=12), True),
-    "port-behind-extensions": (PORT_80, Packet(**V6, extensions=(0, 43, 60, 135)), True),
-    "port-behind-authentication": (PORT_80, Packet(**V6, extensions=(51,)), True),
+    "port-behind-extensions": (PORT_80, replace(V6, extensions=(0, 43, 60, 135)), True),
+    "port-behind-authentication": (PORT_80, replace(V6, extensions=(51,)), True),
     "port-of-ping": (PORT_80, Packet(protocol=1), False),
     "port-first-fragment": (PORT_80, Packet(part="first"), True),
     "port-later-fragment": (PORT_80, Packet(part="later"), False),
     "port-and-fragments": (Selectors(to_ports=((80, 80),), fragments=True), Packet(part="later"), True),
     "fragments-of-ping": (Selectors(to_ports=((80, 80),), fragments=True), Packet(part="later", protocol=1), False),
-    "ipv6-fragments": (Selectors(to_ports=((80, 80),), fragments=True), Packet(**V6, part="later"), True),
+    "ipv6-fragments": (Selectors(to_ports=((80, 80),), fragments=True), replace(V6, part="later"), True),
     "range-begin": (Selectors(to_ports=((80, 90),)), Packet(to_port=80), True),
     "range-end": (Selectors(to_ports=((80, 90),)), Packet(to_port=90), True),
     "second-range": (Selectors(to_ports=((1, 2), (80, 90))), Packet(to_port=85), True),
@@ -130,18 +131,18 @@ SELECTED = {
     "network-of-source": (Selectors(to=nets("10.0.0.1/32")), Packet(), False),
     "source": (Selectors(source=nets("10.0.0.1/32")), Packet(), True),
     "everything-v4": (Selectors(to=nets("0.0.0.0/0")), Packet(), True),
-    "v4-leaves-v6": (Selectors(to=nets("0.0.0.0/0")), Packet(**V6), False),
-    "v6-network": (Selectors(to=nets("fd00::/64")), Packet(**V6), True),
-    "v6-address": (Selectors(to=nets("fd00::2")), Packet(**V6), True),
-    "v6-beside": (Selectors(to=nets("fd00::3")), Packet(**V6), False),
-    "v6-odd-length": (Selectors(to=nets("fd00::2/127")), Packet(**V6), True),
+    "v4-leaves-v6": (Selectors(to=nets("0.0.0.0/0")), V6, False),
+    "v6-network": (Selectors(to=nets("fd00::/64")), V6, True),
+    "v6-address": (Selectors(to=nets("fd00::2")), V6, True),
+    "v6-beside": (Selectors(to=nets("fd00::3")), V6, False),
+    "v6-odd-length": (Selectors(to=nets("fd00::2/127")), V6, True),
     "excepted": (Selectors(to=nets("10.0.0.0/8"), except_to=nets("10.0.0.2")), Packet(), False),
     "not-excepted": (Selectors(to=nets("10.0.0.0/8"), except_to=nets("10.0.0.3")), Packet(), True),
-    "v6-excepted": (Selectors(except_to=nets("fd00::/16")), Packet(**V6), False),
+    "v6-excepted": (Selectors(except_to=nets("fd00::/16")), V6, False),
     "protocol": (Selectors(protocols=("udp", "tcp")), Packet(), True),
     "other-protocol": (Selectors(protocols=("udp",)), Packet(), False),
     "icmp": (Selectors(protocols=("icmp",)), Packet(protocol=1), True),
-    "icmp-is-icmpv6": (Selectors(protocols=("icmp",)), Packet(**V6, protocol=58, icmp_type=128), True),
+    "icmp-is-icmpv6": (Selectors(protocols=("icmp",)), replace(V6, protocol=58, icmp_type=128), True),
     "icmpv6-number-in-v4": (Selectors(protocols=("icmp",)), Packet(protocol=58), False),
     "and-between-kinds": (Selectors(to=nets("10.0.0.2"), to_ports=((81, 81),)), Packet(), False),
 }
