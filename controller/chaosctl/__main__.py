@@ -1,5 +1,6 @@
 """The entry of `chaosctl`: every way in which a command can end becomes an exit status here."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ from chaosctl.terminal import Terminal, safe
 def main(words: Sequence[str] | None = None, session: Session | None = None) -> int:
     """Run one command; the exit status is one of `exits.Exit`."""
     session = session or Session()
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines on stderr say less than ours, and later
     try:
         return _run(list(sys.argv[1:] if words is None else words), session)
     except Stop as stop:

@@ -12,6 +12,7 @@ Everything goes in and comes out in the one shape of files, `-o json` and HTTP: 
 values as people write them. Whatever is refused raises `chaosctl.stop.Stop` with every problem.
 """
 
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ from chaosctl.stop import Stop, Unreachable
 Document = dict[str, Any]
 M = TypeVar("M", bound=Message)
 QUICK_S, PLANNING_S = 10.0, 60.0
+_ADDRESS = re.compile(r"^\S+:\d+: ")
 _UNREACHABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 
 
@@ -212,16 +214,23 @@ class Client:
     def _unreachable(self, status: grpc.StatusCode, detail: str) -> Stop:
         """Our own files first: a server that refuses a certificate only closes the socket."""
         if self._home and (problems := credentials.examine(self._home)):
-            return Stop(Exit.INPUT, problems, "the controller was not asked: the own certificate can't be used")
-        if status == grpc.StatusCode.DEADLINE_EXCEEDED:
-            why = "did not answer in time"
+            return Stop(Exit.INPUT, problems, "your own certificate can't be used")
+        why = "did not answer in time" if status == grpc.StatusCode.DEADLINE_EXCEEDED else short(detail)
+        if "handshake failed" in detail.lower():
+            why = "is not the controller of this fleet"
+            remedy = f"{why}; is the address right? You are logged in to fleet {self._controller.fleet}"
         else:
-            why = f"does not answer ({short(detail)})"
-        remedy = (
-            f"{why}; is chaos-controller running there, and is the address right? Hosts end their faults by "
-            "themselves when it is gone; on a host, `chaos-agent revert --all` ends them now"
-        )
+            remedy = (
+                f"{why}; is chaos-controller running there, and is the address right? When it is gone hosts end "
+                "their faults by themselves; on a host, `chaos-agent revert --all` ends them now"
+            )
         return Unreachable([Problem("controller", self.address, remedy)], why)
+
+
+def short(detail: str) -> str:
+    """The end of gRPC's account of a failure says why; what comes before repeats the address."""
+    last = detail.rpartition("last error: ")[2].rpartition("ipv4:")[2].rpartition("ipv6:")[2]
+    return f"does not answer ({_ADDRESS.sub('', last).strip() or 'connection lost'})"
 
 
 def read_spec(spec: Mapping[str, Any]) -> controller_pb2.Spec:
@@ -240,8 +249,3 @@ def stop_of(refused: Refused) -> Stop:
     """A refusal with its exit status."""
     word = catalogue.word_of(agent_pb2.Refused.DESCRIPTOR, refused.reason)
     return Stop(exit_of_refusal(word), refused.problems)
-
-
-def short(detail: str) -> str:
-    """The end of gRPC's account of a failure says why; what comes before repeats the address."""
-    return detail.rpartition("last error: ")[2].rpartition("ipv4:")[2].strip() or "connection lost"

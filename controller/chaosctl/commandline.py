@@ -80,6 +80,10 @@ def parse_leniently(parse: Any, ctx: click.Context, words: list[str], problems: 
     """Let click read; what it finds wrong joins the other problems."""
     try:
         return list(parse(ctx, words))
+    except click.exceptions.NoArgsIsHelpError:
+        if not problems:
+            raise
+        return []
     except click.UsageError as error:
         problems.append(_problem_of(error))
         return []
@@ -142,11 +146,10 @@ class Group(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ours, theirs = split_at_command(args, self.get_params(ctx), self.list_commands(ctx))
         found = scan(ours, self.get_params(ctx))
-        if found.problems:
+        left = parse_leniently(super().parse_args, ctx, [*found.words, *theirs], found.problems)
+        if found.problems and not ctx.resilient_parsing:
             raise Stop(Exit.INPUT, found.problems)
-        if not theirs and not found.words and self.no_args_is_help:
-            raise click.exceptions.NoArgsIsHelpError(ctx)
-        return super().parse_args(ctx, [*found.words, *theirs])
+        return left
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

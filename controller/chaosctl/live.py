@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from chaosctl import human, views
 from chaosctl.render import Sheet, table_of
@@ -47,6 +47,21 @@ def receipts_board(report: Mapping[str, Any]) -> Board:
     return Board("aborting", Sheet(("HOST", "STATE", "RECEIPT"), rows), footing, lines)
 
 
+def fit(board: Board, height: int) -> Board:
+    """No taller than the terminal: rows with something to say stay, the quiet ones are counted."""
+    rows, room = board.sheet.rows, max(1, height - 5)
+    if len(rows) <= room:
+        return board
+    kept = sorted(rows, key=lambda row: not row[-1])[:room]
+    more = f"… and {len(rows) - room} more hosts; {board.footing}"
+    return replace(board, sheet=Sheet(board.sheet.columns, kept), footing=more)
+
+
+def _counted(following: Following) -> str:
+    states = Counter(views.state_of(target) for target in following.experiment.get("targets", []))
+    return ", ".join(f"{count} {state}" for state, count in states.items())
+
+
 def _line(host: str, state: str, note: str) -> str:
     return f"{host} {state}" + (f", {note}" if note and note != state else "")
 
@@ -72,8 +87,9 @@ def heading(following: Following, now: float) -> str:
     faults = "; ".join(map(human.fault_line, experiment.get("spec", {}).get("faults", [])))
     state = "aborting" if following.aborting else views.state_of(experiment)
     left = f", {human.coarse(following.left_s(now))} left" if experiment.get("left") and state == "running" else ""
+    count = f"  ·  {counted}" if (counted := _counted(following)) else ""
     lost = f"; no controller for {human.coarse(now - following.lost_since)}" if following.lost_since is not None else ""
-    return f"{faults}  ·  {human.short_id(following.identifier)}  ·  {state}{left}{lost}"
+    return f"{faults}  ·  {human.short_id(following.identifier)}  ·  {state}{left}{count}{lost}"
 
 
 def footing(following: Following) -> str:
@@ -88,15 +104,13 @@ def footing(following: Following) -> str:
 class LiveTable:
     """Redrawn in place on stderr, once a second and when something changes; gone when following ends."""
 
-    def __init__(self, color: bool) -> None:
+    def __init__(self, color: bool, file: IO[str] | None = None) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        console = Console(stderr=True, no_color=not color, highlight=False)
-        self._console = console
-        self._live = Live(
-            console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-        )
+        self._console = Console(file=file, stderr=True, no_color=not color, highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+        self._gone = False
 
     def __enter__(self) -> LiveTable:
         self._guarded(self._live.start)
@@ -107,21 +121,21 @@ class LiveTable:
 
     def show(self, board: Board) -> None:
         """Draw."""
-        self._guarded(lambda: self._live.update(_drawn(board), refresh=True))
+        fitting = fit(board, self._console.height)
+        self._guarded(lambda: self._live.update(_drawn(fitting), refresh=True))
 
     def say(self, text: str) -> None:
         """A line that stays, above the table."""
         self._guarded(lambda: self._console.print(safe(text), markup=False, soft_wrap=True))
 
-    def _guarded(self, draw: Any) -> None:
+    def _guarded(self, draw: Callable[[], object]) -> None:
         """A terminal that is gone must not keep us from aborting."""
+        if self._gone:
+            return
         try:
             draw()
         except OSError:
-            self._guarded_off()
-
-    def _guarded_off(self) -> None:
-        self._console.file = io.StringIO()
+            self._gone = True
 
 
 def _drawn(board: Board) -> RenderableType:

@@ -1,5 +1,5 @@
 """The service Controller in this process, over real mTLS and behind the real gate; it has hosts, and does what a test
-tells it: hang, break streams, lose answers, refuse.
+tells it: hang, die and come back, lose answers, refuse, have hosts that do not get clean.
 
     python -m tests.fakes.fake_controller FOLDER     runs one by hand; $CHAOSCTL_HOME is FOLDER/ada then
 """
@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import grpc
 import grpc.aio
 from chaos_protocol import document, serving
 from chaos_protocol.identity import CONTROLLER, CONTROLLER_NAME
@@ -53,7 +52,6 @@ class FakeController:
         self.silent_aborts = False
         self.port = 0
         self._keys: dict[str, str] = {}
-        self._streams: set[asyncio.Task[Any]] = set()
         self._called = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -133,15 +131,6 @@ class FakeController:
 
         self.change(free)
 
-    def break_streams(self) -> None:
-        """Every open stream loses its connection."""
-
-        async def breaking() -> None:
-            for task in self._streams:
-                task.cancel()
-
-        self._do(breaking())
-
     def wait_called(self, method: str, times: int = 1) -> None:
         """Until a method was called so often."""
         with self._called:
@@ -181,10 +170,11 @@ class FakeController:
         if method in self.refusals:
             raise self.refusals[method]
 
-    def _answer(self, method: str, reply: T) -> T:
+    async def _answer(self, method: str, reply: T) -> T:
+        """The work is done; a lost answer stays out until the connection breaks."""
         if self.lost_answers[method] > 0:
             self.lost_answers[method] -= 1
-            raise _Broken
+            await asyncio.Event().wait()
         return reply
 
     async def MakePlan(self, request: controller_pb2.PlanRequest, _: Caller) -> controller_pb2.Plan:
@@ -218,7 +208,7 @@ class FakeController:
         if request.idempotency_key not in self._keys:
             self._keys[request.idempotency_key] = self._began(plan, request, str(caller))
         experiment = self.experiments[self._keys[request.idempotency_key]]
-        return self._answer("Run", controller_pb2.RunReply(experiment=experiment, plan=plan))
+        return await self._answer("Run", controller_pb2.RunReply(experiment=experiment, plan=plan))
 
     def _began(self, plan: controller_pb2.Plan, request: controller_pb2.RunRequest, by: str) -> str:
         number = len(self.experiments) + 1
@@ -254,19 +244,11 @@ class FakeController:
                 return
 
     async def _changes(self) -> AsyncIterator[None]:
-        """Now, and after every change; ends with a broken connection when a test wants it."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._streams.add(task)
-        try:
-            while True:
-                yield
-                async with self._changed:
-                    await self._changed.wait()
-        except asyncio.CancelledError:
-            raise _Broken from None
-        finally:
-            self._streams.discard(task)
+        """Now, and after every change."""
+        while True:
+            yield
+            async with self._changed:
+                await self._changed.wait()
 
     async def Renew(self, request: controller_pb2.ExperimentId, _: Caller) -> controller_pb2.RenewReply:
         await self._admit("Renew", request)
@@ -382,9 +364,6 @@ class FakeController:
     async def ReadAudit(self, request: controller_pb2.AuditRequest, _: Caller) -> controller_pb2.AuditLog:
         await self._admit("ReadAudit", request)
         return controller_pb2.AuditLog(entries=self.audit)
-
-
-_Broken = grpc.aio.AbortError("broken by the test")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def _abort(context: click.Context, identifier: str | None, everything: bool, rea
     report: Document = {"receipts": []}
     try:
         with screen(here.terminal) as view:
-            report = _settled(here, experiment, everything, reason, report, view)
+            _settled(here, experiment, everything, reason, report, view)
     except KeyboardInterrupt:
         here.terminal.note("left; the abort stands")
     emit(here, report, views.receipts_page)
@@ -38,25 +38,26 @@ def _abort(context: click.Context, identifier: str | None, everything: bool, rea
 
 def _settled(
     here: Session, experiment: str, everything: bool, reason: str, report: Document, view: LiveTable | Lines
-) -> Document:
+) -> None:
     """Ask until every row is settled; asking again with the same id asks for the same abort."""
-    abort_id, give_up = str(uuid.uuid4()), time.monotonic() + _PATIENCE_S
+    abort_id, lost_since = str(uuid.uuid4()), 0.0
     while True:
         try:
             with here.client.again() as client:
                 for latest in client.abort(experiment, everything, reason, abort_id):
-                    report.clear()
+                    lost_since = 0.0
                     report.update(latest)
-                    give_up = time.monotonic() + _PATIENCE_S
                     view.show(receipts_board(report))
             if report.get("settled"):
-                return report
+                return
         except Unreachable as lost:
-            if time.monotonic() > give_up:
-                if report.get("abort_id"):
-                    return report
+            if not lost_since:
+                lost_since = time.monotonic()
+                view.say(f"the controller {lost.why}; trying again for {_PATIENCE_S:.0f}s, with the same abort")
+            elif time.monotonic() - lost_since > _PATIENCE_S and "abort_id" in report:
+                return
+            elif time.monotonic() - lost_since > _PATIENCE_S:
                 raise
-            view.say(f"the controller {lost.why}; trying again with the same abort")
         time.sleep(_AGAIN_S)
 
 
