@@ -8,24 +8,27 @@ the service.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from chaos_protocol.problems import Problem
 
-from chaos_agent import kinds, standing, undoing
+from chaos_agent import standing, undoing
+from chaos_agent.admission import HOST, INPUT, LAW, Denied, Examiner, Start
 from chaos_agent.contract import Claim, Settings, Verdict
 from chaos_agent.host import clock
 from chaos_agent.host.workers import WorkerProcess
 from chaos_agent.law import Law
 from chaos_agent.ledger import Ledger
-from chaos_agent.records import ACTIVE, INJECTING, REVERTING, Ended, Outcome, Record
-from chaos_agent.standing import Guard, Objection, Order, Standing
+from chaos_agent.live import Live, told
+from chaos_agent.records import INJECTING, Ended, Outcome, Record
+from chaos_agent.standing import Objection, Order, Standing
 
 log = logging.getLogger(__name__)
 
+_NOBODY = "00000000-0000-0000-0000-000000000000"
 _ACTIVE_WITHIN_S = 10.0
 _INERT_WITHIN_S = 1.0
 _REVERT_REPLY_WITHIN_S = 3.0
@@ -34,41 +37,6 @@ _LONGEST_UNDO_S = 130.0  # two minutes of delay and jitter may have to drain
 _RETRY_S = 5.0
 
 Spawn = Callable[[Path, str], Awaitable[WorkerProcess]]
-HOST, LAW, OVERLAP, INPUT = "host", "law", "overlap", "input"
-
-
-class Denied(Exception):
-    """A start or check that is refused. `kind` is one of the words here and in `standing`."""
-
-    def __init__(self, kind: str, problems: Iterable[Problem]) -> None:
-        self.kind = kind
-        self.problems = tuple(problems)
-        super().__init__("; ".join(map(str, self.problems)))
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A start as ordered by a controller."""
-
-    id: str
-    digest: str
-    kind: str
-    fault: Mapping[str, Any]
-    parameters: Mapping[str, Any]
-    duration_ns: int
-    lease_ns: int
-    guard: Guard
-
-
-@dataclass
-class _Live:
-    """An injection that is not over."""
-
-    record: Record
-    worker: WorkerProcess
-    claims: Sequence[Claim]
-    went: bool = False
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
 
 class Injector:
@@ -79,9 +47,9 @@ class Injector:
         self._spawn = spawn or WorkerProcess.start
         self.fleet = fleet
         self.law = law
-        self._settings = settings
+        self._examiner = Examiner(law, settings, self._holding)
         self._starting = asyncio.Lock()
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, Live] = {}
         self._history: dict[str, Record] = ledger.history()
         self._listeners: list[Callable[[Record], None]] = []
         self._group: asyncio.TaskGroup | None = None
@@ -111,7 +79,7 @@ class Injector:
             for live in self._live.values():
                 live.worker.tell(end=Ended.AGENT_RESTART, orderly=False)
             for live in list(self._live.values()):
-                await self._wait(live, lambda record: record.over, _LONGEST_UNDO_S)
+                await live.wait(lambda record: record.over, _LONGEST_UNDO_S)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -125,6 +93,9 @@ class Injector:
     def live(self) -> list[Record]:
         return [live.record for live in self._live.values()]
 
+    def _holding(self) -> Iterator[tuple[str, Claim]]:
+        return ((live.record.id, claim) for live in self._live.values() for claim in live.claims)
+
     @property
     def ended(self) -> list[Record]:
         return sorted(self._history.values(), key=lambda record: record.clean_unix_ns)
@@ -134,7 +105,7 @@ class Injector:
     async def check(self, kind: str, parameters: Mapping[str, Any], duration_ns: int) -> tuple[Verdict, str]:
         """What a start would do here, and the kind of refusal if it has problems. Touches nothing."""
         try:
-            return await self._examine("check", kind, parameters, duration_ns), ""
+            return await self._examiner.examine(_NOBODY, kind, parameters, duration_ns), ""
         except Denied as denied:
             return Verdict(problems=denied.problems), denied.kind
 
@@ -150,7 +121,7 @@ class Injector:
                 await self._go(live, order)
         if known is not None:
             return known
-        return await self._wait(live, lambda record: record.state not in ("pending", INJECTING), _ACTIVE_WITHIN_S)
+        return await live.wait(lambda record: record.state not in ("pending", INJECTING), _ACTIVE_WITHIN_S)
 
     def _present(self, order: Start) -> Record | None:
         live = self._live.get(order.id)
@@ -176,52 +147,23 @@ class Injector:
         if objection:
             raise Denied(objection.kind, [Problem(objection.culprit, objection.value, objection.remedy)])
 
-    async def _prepare(self, order: Start) -> _Live:
+    async def _prepare(self, order: Start) -> Live:
         self._object(order)
         if len(self._live) >= self.law.most_injections:
             raise Denied(LAW, [Problem("injections", str(len(self._live)), "this host's agent.yaml allows no more")])
         accepted = clock.tick_ns()
         spawned = asyncio.gather(self._spawn(self._ledger.folder, order.id), return_exceptions=True)
         try:
-            verdict = await self._examine(order.id, order.kind, order.parameters, order.duration_ns)
+            verdict = await self._examiner.examine(order.id, order.kind, order.parameters, order.duration_ns)
         except BaseException:
             await _discard(spawned)
             raise
         worker = (await spawned)[0]
         if isinstance(worker, BaseException):
             raise Denied(HOST, [Problem("worker", str(worker), "the host can't start a process")])
-        return _Live(_record(order, verdict, accepted), worker, verdict.claims)
+        return Live(_record(order, verdict, accepted), worker, verdict.claims)
 
-    async def _examine(self, injection_id: str, kind: str, parameters: Mapping[str, Any], duration_ns: int) -> Verdict:
-        try:
-            fault = kinds.load(kind)
-        except KeyError:
-            remedy = f"this agent has {', '.join(kinds.names())}"
-            raise Denied(HOST, [Problem("fault", kind, remedy)]) from None
-        if beyond := list(self.law.problems(kind, parameters, duration_ns)):
-            raise Denied(LAW, beyond)
-        if missing := await asyncio.to_thread(fault.missing):
-            raise Denied(HOST, missing)
-        verdict = await asyncio.to_thread(fault.read(parameters).check, injection_id, self._settings)
-        if verdict.problems:
-            raise Denied(HOST, verdict.problems)
-        if beyond := list(self.law.problems_of_facts(kind, verdict.facts)):
-            raise Denied(LAW, beyond)
-        if taken := self._overlaps(verdict.claims):
-            raise Denied(OVERLAP, taken)
-        return verdict
-
-    def _overlaps(self, claims: Sequence[Claim]) -> list[Problem]:
-        return [
-            Problem(
-                "injection", f"{live.record.id} ({held})", "holds the same already; end it first or narrow this one"
-            )
-            for live in self._live.values()
-            for held in live.claims
-            if any(held.overlaps(claim) for claim in claims)
-        ]
-
-    async def _go(self, live: _Live, order: Start) -> None:
+    async def _go(self, live: Live, order: Start) -> None:
         """Journal, then a last look at what may have happened meanwhile, then go. No await between the last two."""
         self._live[order.id] = live
         try:
@@ -239,7 +181,7 @@ class Injector:
         live.worker.tell(go=live.record.as_json())
         self._group.create_task(self._see_through(live))
 
-    async def _never_started(self, live: _Live) -> None:
+    async def _never_started(self, live: Live) -> None:
         live.worker.kill()
         async for _ in live.worker.reports():
             pass
@@ -262,14 +204,14 @@ class Injector:
                 live.record = replace(record, lease_tick=lease_tick)
                 live.worker.tell(extend=lease_tick)
 
-    async def _see_through(self, live: _Live) -> None:
+    async def _see_through(self, live: Live) -> None:
         watchdog = asyncio.get_running_loop().call_later(_GRACE_S, self._watch, live)
         async for report in live.worker.reports():
-            await self._update(live, _told(live.record, report))
+            await self._update(live, told(live.record, report))
         watchdog.cancel()
         await self._undo_until_proved(live.record, Ended.WORKER_LOST)
 
-    def _watch(self, live: _Live) -> None:
+    def _watch(self, live: Live) -> None:
         """A worker that is late by more than its undo can take is stopped or stuck: end it, and undo ourselves."""
         record = live.record
         if record.id not in self._live:
@@ -308,20 +250,12 @@ class Injector:
         log.info("ended: %s", done)
         return done
 
-    async def _update(self, live: _Live, record: Record) -> None:
+    async def _update(self, live: Live, record: Record) -> None:
         if record.state != live.record.state:
             log.info("injection %s", record)
-        live.record = record
+        await live.become(record)
         for listener in list(self._listeners):
             listener(record)
-        async with live.changed:
-            live.changed.notify_all()
-
-    async def _wait(self, live: _Live, until: Callable[[Record], bool], seconds: float) -> Record:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds), live.changed:
-                await live.changed.wait_for(lambda: until(live.record))
-        return live.record
 
     # -- end -------------------------------------------------------------------------------------------------------
 
@@ -333,7 +267,7 @@ class Injector:
         if not live.went:  # it is about to start: the tombstone stops it before its "go"
             self._history[injection_id] = replace(live.record, ended=Ended.OPERATOR)
         live.worker.tell(end=Ended.OPERATOR, orderly=True)
-        record = await self._wait(live, lambda record: record.over, _REVERT_REPLY_WITHIN_S)
+        record = await live.wait(lambda record: record.over, _REVERT_REPLY_WITHIN_S)
         return record.outcome or Outcome.REVERTING, record
 
     async def _revert_ended(self, injection_id: str) -> tuple[str, Record | None]:
@@ -369,7 +303,7 @@ class Injector:
                 self._history[live.record.id] = replace(live.record, ended=Ended.OPERATOR)
         saving = asyncio.gather(self._save(), *(self._revert_ended(each) for each in self._strangers(injection_ids)))
         records = await asyncio.gather(
-            *(self._wait(live, lambda record: bool(record.inert_tick), _INERT_WITHIN_S) for live in ending)
+            *(live.wait(lambda record: bool(record.inert_tick), _INERT_WITHIN_S) for live in ending)
         )
         await saving
         known = [self._history[each] for each in injection_ids if each not in {record.id for record in records}]
@@ -443,20 +377,6 @@ def _record(order: Start, verdict: Verdict, accepted: int) -> Record:
         lease_tick=accepted + order.lease_ns,
         lease_ns=order.lease_ns,
     )
-
-
-def _told(record: Record, report: Mapping[str, Any]) -> Record:
-    """The record after a worker's report."""
-    if "active" in report:
-        tick = report["active"]
-        return replace(record, state=ACTIVE, active_tick=tick, active_unix_ns=clock.unix_ns_at(tick))
-    if "sample" in report:
-        said = {key: report[key] for key in ("observed", "drift", "unproven")}
-        return replace(record, **said)
-    if "inert" in report:
-        tick = report["inert"]
-        return replace(record, state=REVERTING, inert_tick=tick, inert_unix_ns=clock.unix_ns_at(tick))
-    return replace(record, state=REVERTING) if "reverting" in report else record
 
 
 async def _discard(spawned: "asyncio.Future[tuple[WorkerProcess | BaseException]]") -> None:

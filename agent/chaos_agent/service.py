@@ -10,8 +10,9 @@ from chaos_protocol.serving import Caller
 from chaos_protocol.v1 import agent_pb2
 
 from chaos_agent import kinds, translate
+from chaos_agent.admission import Denied
 from chaos_agent.host import clock
-from chaos_agent.injector import Denied, Injector
+from chaos_agent.injector import Injector
 from chaos_agent.session import Session
 
 PROTOCOL = 1

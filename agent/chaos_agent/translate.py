@@ -6,7 +6,7 @@ from chaos_protocol import catalogue, document, refusals
 from chaos_protocol.problems import Refused
 from chaos_protocol.v1 import agent_pb2, faults_pb2
 
-from chaos_agent.injector import Denied, Start
+from chaos_agent.admission import Denied, Start
 from chaos_agent.records import Record
 from chaos_agent.standing import Guard, Order
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from chaos_agent import faults
+from chaos_agent.admission import Start
 from chaos_agent.contract import Settings
 from chaos_agent.host import clock
 from chaos_agent.host.workers import WorkerProcess
-from chaos_agent.injector import Injector, Start
+from chaos_agent.injector import Injector
 from chaos_agent.law import Law
 from chaos_agent.ledger import Ledger
 from chaos_agent.records import Record
@@ -99,8 +100,10 @@ def agent_running(tmp_path: Path, marker_fault: None) -> Running:
         async with asyncio.TaskGroup() as group:
             running = group.create_task(injector.run())
             await asyncio.sleep(0)
-            yield Agent(tmp_path, injector, workers)
-            injector.stop()
+            try:
+                yield Agent(tmp_path, injector, workers)
+            finally:
+                injector.stop()
             await running
 
     return run

@@ -6,7 +6,7 @@ import signal
 from dataclasses import replace
 
 import pytest
-from chaos_agent.injector import Denied
+from chaos_agent.admission import Denied
 from chaos_agent.law import Law
 from chaos_agent.ledger import Ledger
 from chaos_agent.standing import Order
@@ -217,8 +217,8 @@ def test_a_killed_worker_is_undone_by_the_agent(agent_running: Running, when: st
 
 async def _made(path: object) -> None:
     async with asyncio.timeout(20):
-        while not path.exists():  # type: ignore[attr-defined]
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - nothing tells of a file
+        while not path.exists():  # type: ignore[attr-defined]  # noqa: ASYNC110 - nothing tells of a file
+            await asyncio.sleep(0.01)
 
 
 def test_what_is_left_is_said_and_tried_again(agent_running: Running) -> None:

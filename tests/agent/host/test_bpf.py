@@ -39,7 +39,7 @@ def test_a_bad_program_is_refused_in_the_verifiers_words() -> None:
     code = Assembler()
     code.leave()
 
-    with pytest.raises(KernelRefused, match="load the matcher: .*R0 !read_ok"):
+    with pytest.raises(KernelRefused, match=r"load the matcher: .*R0 !read_ok"):
         Program(code.assemble())
 
 

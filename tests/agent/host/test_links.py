@@ -1,11 +1,13 @@
 """Interfaces as the kernel has them, compared with what ip shows."""
 
+import struct
 from collections.abc import Iterator
 
 import pytest
 from chaos_agent.host import links
 from chaos_agent.host.links import Link
-from chaos_agent.host.netlink import KernelRefused, Netlink
+from chaos_agent.host.netlink import KernelRefused, Netlink, nested, text, u32
+
 from tests.fakes.network import Host, pair
 
 
@@ -22,18 +24,21 @@ def by_name(host: Host) -> dict[str, Link]:
 
 def test_reads_what_ip_shows(here: Host) -> None:
     """Kind, state, alias, size and who stands on whom."""
-    here.batch(
-        "link add link eth0 name v7 type vlan id 7",
-        "link add br0 type bridge",
-        "link set v7 master br0 mtu 1400 alias some-alias",
-    )
+    here.batch("link add br0 type bridge", "link set eth0 master br0 mtu 1400 alias some-alias")
 
     found = by_name(here)
 
-    vlan = found["v7"]
-    assert (vlan.kind, vlan.mtu, vlan.alias, vlan.up) == ("vlan", 1400, "some-alias", False)
-    assert (vlan.lower, vlan.master) == (found["eth0"].index, found["br0"].index)
-    assert (found["lo"].loopback, found["eth0"].up, found["eth0"].kind) == (True, True, "veth")
+    eth0 = found["eth0"]
+    assert (eth0.kind, eth0.mtu, eth0.alias, eth0.up) == ("veth", 1400, "some-alias", True)
+    assert eth0.master == found["br0"].index
+    assert (found["br0"].kind, found["br0"].up, found["lo"].loopback) == ("bridge", False, True)
+
+
+def test_reads_what_an_interface_stands_on() -> None:
+    """A VLAN interface names its parent."""
+    body = struct.pack("=BxHiII", 0, 1, 7, 1, 0) + text(3, "v7") + u32(5, 2) + nested(18, text(1, "vlan"))
+
+    assert links.read_link(body) == Link(7, "v7", up=True, kind="vlan", lower=2)
 
 
 def test_the_peer_in_another_namespace_is_not_below(here: Host) -> None:
@@ -67,17 +72,15 @@ def test_default_routes_of_both_families(here: Host) -> None:
 def test_default_routes_over_several_interfaces(here: Host) -> None:
     """All next hops of a multipath route carry it; other tables do not count."""
     here.batch(
-        "link add link eth0 name v7 type vlan id 7",
-        "link add link eth0 name v8 type vlan id 8",
-        *(f"link set v{n} up" for n in (7, 8)),
-        *(f"addr add 10.{n}.0.1/24 dev v{n}" for n in (7, 8)),
+        *(f"link add br{n} up type bridge" for n in (7, 8)),
+        *(f"addr add 10.{n}.0.1/24 dev br{n}" for n in (7, 8)),
         "route replace default nexthop via 10.1.0.2 nexthop via 10.7.0.2",
         "route add default via 10.8.0.2 table 100",
     )
 
     found = by_name(here)
 
-    assert default_routes(here) == {found["eth0"].index, found["v7"].index}
+    assert default_routes(here) == {found["eth0"].index, found["br7"].index}
 
 
 def test_an_ifb_bears_its_alias_and_is_quiet(here: Host) -> None:

@@ -1,6 +1,7 @@
 """Trying what a fault needs, on the machine's own kernel."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,9 @@ from tests.fakes.network import run
 
 def probe(*before: str) -> dict[str, str]:
     words = [*before, sys.executable, "-m", "chaos_agent.host.needs_probe"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": ":".join(sys.path)}
+    )
     found: dict[str, str] = json.loads(done.stdout)
     return found
 
@@ -34,6 +37,6 @@ def test_names_netem_exactly_when_the_kernel_has_none() -> None:
 
 def test_names_missing_capabilities() -> None:
     """A process that may not change its own network is told so, though it may change a throwaway one."""
-    found = probe("capsh", "--drop=cap_net_admin,cap_bpf,cap_sys_admin,cap_perfmon", "--", "-c", 'exec "$@"', "--")
+    found = probe("setpriv", "--bounding-set=-net_admin,-bpf,-sys_admin,-perfmon")
 
     assert {"CAP_BPF", "CAP_NET_ADMIN"} <= found.keys()

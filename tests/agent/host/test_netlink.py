@@ -66,7 +66,7 @@ def test_a_refusal_carries_number_and_words() -> None:
     """What was being done, the error, and the kernel's own explanation are all in the message."""
     message = struct.pack("=BxxxiIII", 0, 1, 0, 0xFFFFFFFF, 0) + text(1, "no-such-qdisc")
 
-    with Netlink() as netlink, pytest.raises(KernelRefused, match="add a qdisc: .*unknown") as refused:
+    with Netlink() as netlink, pytest.raises(KernelRefused, match=r"add a qdisc: .*unknown") as refused:
         netlink.request("add a qdisc", NEWQDISC, 0x600, message)
 
     assert refused.value.errno == errno.ENOENT
@@ -83,8 +83,8 @@ class Torn(Netlink):
     def _receive(self) -> bytes:
         received = bytearray(super()._receive())
         kind = struct.unpack_from("=H", received, 4)[0]
-        self.tries += kind == 3
-        if self.tries <= self.times:
+        self.tries += kind == 3  # the end of a dump
+        if kind == 3 and self.tries <= self.times:
             flags = struct.unpack_from("=H", received, 6)[0]
             struct.pack_into("=H", received, 6, flags | 0x10)
         return bytes(received)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from chaos_agent.host.nftables import ingress_hooks
+
 from tests.fakes.network import Host, pair
 from tests.fakes.nftables import INET, NETDEV, add_ingress_chain
 

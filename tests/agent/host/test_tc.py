@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 from chaos_agent.host import bpf, tc
 from chaos_agent.host.netlink import KernelRefused, Netlink
+
 from tests.fakes.network import Host, pair
 
 ETH0 = 2
-NO_MATCH = bytes.fromhex("b700000000000000" "9500000000000000")
+NO_MATCH = bytes.fromhex("b7000000000000009500000000000000")
 COOKIE = bytes(range(16))
 
 

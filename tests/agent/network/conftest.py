@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.fakes.fifo_engine import FifoEngine
 from tests.fakes.latencies import Latencies
 from tests.fakes.network import Host, pair

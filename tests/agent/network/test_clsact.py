@@ -4,6 +4,7 @@ from pathlib import Path
 
 from chaos_agent.host.netlink import Netlink
 from chaos_agent.network.clsact import ClsactRecord
+
 from tests.fakes.latencies import Latencies
 from tests.fakes.network import Host
 

@@ -3,9 +3,8 @@
 import pytest
 from chaos_agent.contract import FaultFailed
 from chaos_agent.host import tc
-from chaos_agent.host.netlink import Netlink
-from chaos_agent.network import marks
 from chaos_agent.network.divert import FIRST_PREFERENCE, LAST_PREFERENCE, free_preference
+
 from tests.fakes.latencies import Latencies
 from tests.fakes.network import Host
 
@@ -78,16 +77,6 @@ def test_says_when_no_preference_is_free() -> None:
         free_preference(everybody)
 
 
-def test_every_filter_and_device_bears_the_id(here: Host, latencies: Latencies) -> None:
-    """The filter's name, its action's cookie and the ifb's alias say whose they are."""
-    running = latencies.inject(here)
-
-    shown = here.tc("filter", "show", "dev", "eth0", "egress")
-    assert f"chaos:{running.injection_id}" in shown
-    assert f"cookie {running.injection_id.replace('-', '')}" in shown
-    assert f"alias chaos:{running.injection_id}" in here.run("ip", "link", "show", "type", "ifb")
-
-
 def test_a_foreign_filter_in_our_place_is_not_deleted(here: Host, latencies: Latencies) -> None:
     """Somebody removed our filter and put theirs at its preference: theirs stays."""
     running = latencies.inject(here)
@@ -99,19 +88,3 @@ def test_a_foreign_filter_in_our_place_is_not_deleted(here: Host, latencies: Lat
 
     assert reverted.result == "reverted"
     assert "u32" in here.tc("filter", "show", "dev", "eth0", "egress")
-
-
-def test_finds_its_marks_without_any_state(here: Host, latencies: Latencies) -> None:
-    """A scan of the kernel tells which injections have something here, and an id is enough to undo it."""
-    running = latencies.inject(here, direction="both")
-    before = [running.injection_id]
-
-    with here.inside():
-        found = marks.all_marks()
-        reverted = type(running)(here, found[0], {**running.undo, "legs": []}, running.held, []).revert()
-
-    assert before == found
-    assert reverted.result == "reverted"
-    with here.inside(), Netlink() as netlink:
-        assert not marks.filters(netlink, running.injection_id)
-        assert not marks.devices(netlink, running.injection_id)

@@ -2,6 +2,7 @@
 
 import pytest
 from chaos_agent.contract import FaultFailed
+
 from tests.fakes.latencies import SECOND, Latencies, now
 from tests.fakes.network import Host
 

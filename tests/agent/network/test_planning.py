@@ -6,6 +6,7 @@ from chaos_agent.host.links import Link
 from chaos_agent.network.parameters import Traffic
 from chaos_agent.network.planning import Plan, choose_interfaces, plan_diversion
 from chaos_protocol.problems import Problem
+
 from tests.fakes.latencies import Latencies
 from tests.fakes.network import Host
 from tests.fakes.nftables import add_ingress_chain
@@ -70,7 +71,9 @@ def test_a_bare_interface_has_nothing_against_it(here: Host) -> None:
 
     assert said(made) == []
     assert made.facts["interface"] == "eth0"
-    assert [(leg["interface"], leg["direction"], leg["makes_clsact"]) for leg in made.legs] == [("eth0", "egress", True)]
+    assert [(leg["interface"], leg["direction"], leg["makes_clsact"]) for leg in made.legs] == [
+        ("eth0", "egress", True)
+    ]
 
 
 def test_an_old_style_ingress_qdisc_bars_egress(here: Host) -> None:

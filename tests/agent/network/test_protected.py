@@ -3,6 +3,7 @@
 import pytest
 from chaos_agent.contract import Settings
 from chaos_agent.network.protected import gather, listening_ssh_ports
+
 from tests.fakes.network import Host
 
 

@@ -6,6 +6,7 @@ from chaos_agent.host import links
 from chaos_agent.host.netlink import Netlink
 from chaos_agent.network import marks
 from chaos_agent.network.undo import revert
+
 from tests.fakes.latencies import Latencies
 from tests.fakes.network import Host
 
