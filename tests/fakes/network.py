@@ -55,11 +55,11 @@ class Host:
                 _enter(home.fileno())
 
     def picture(self, *interfaces: str) -> str:
-        """All that tc and ip show of links, qdiscs and filters, but for ages and the carrier, which takes its time."""
+        """All that tc and ip show of links, qdiscs and filters, but for ages, counts and the carrier."""
         shown = [self.tc("qdisc", "show"), run("ip", "-n", self.name, "-o", "link", "show")]
         for interface in interfaces:
             shown += [self.tc("filter", "show", "dev", interface, hook) for hook in ("root", "egress", "ingress")]
-        return re.sub(r"installed \d+ sec|used \d+ sec|<\S+>|state \S+", "", "\n".join(shown))
+        return re.sub(r"installed \d+ sec|used \d+ sec|<\S+>|state \S+|direct_packets_stat \d+", "", "\n".join(shown))
 
     def ping(self, address: str, count: int = 5, *options: str) -> "Pings":
         words = ("ping", "-n", "-c", str(count), "-i", "0.05", "-W", "3", *options, address)

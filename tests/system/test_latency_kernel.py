@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chaos_agent.contract import Settings
+from chaos_agent.host import needs
+from chaos_agent.network.parameters import Traffic
+from chaos_agent.network.planning import plan_diversion
 
 from tests.fakes.latencies import MILLISECOND, SECOND, Latencies, now
 from tests.fakes.network import Host, pair
@@ -278,7 +282,9 @@ def test_a_flowtable_bars_ingress(two: Pair) -> None:
         add_flowtable("guard", "fast", "eth0")
         plan = plan_diversion(Traffic(direction="ingress"), Settings())
 
-    assert [(problem.culprit, problem.value) for problem in plan.problems] == [("eth0", "nftables flowtable guard fast")]
+    assert [(problem.culprit, problem.value) for problem in plan.problems] == [
+        ("eth0", "nftables flowtable guard fast")
+    ]
 
 
 def test_nothing_is_missing() -> None:

@@ -18,7 +18,7 @@ PROTOCOLS = {
 }  # fmt: skip
 _DHCP = {4: (67, 68), 6: (546, 547)}
 _OTHER = 255  # stands for every protocol that is in neither fault's list
-_EVERYTHING = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
+_EVERYTHING: dict[int, Network] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 
 
 @dataclass(frozen=True, slots=True)
