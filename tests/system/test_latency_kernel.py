@@ -7,14 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaos_agent.contract import Settings
 from chaos_agent.host import needs
-from chaos_agent.network.parameters import Traffic
-from chaos_agent.network.planning import plan_diversion
 
 from tests.fakes.latencies import MILLISECOND, SECOND, Latencies, now
 from tests.fakes.network import Host, pair
-from tests.fakes.nftables import add_flowtable
 
 Pair = tuple[Host, Host]
 TOLERANCE_MS = 1.0
@@ -44,6 +40,12 @@ COUNTER = """
             pass
         print(seen, late, flush=True)
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tunnels() -> None:
+    """The first tunnel of a kernel brings a device into every namespace that is there; better before than during."""
+    subprocess.run(["modprobe", "ipip"], capture_output=True, check=False)
 
 
 @pytest.fixture
@@ -225,6 +227,48 @@ def test_delays_vlan_traffic_at_the_parent(two: Pair, latencies: Latencies) -> N
         host.batch("link del v7")
 
 
+# name: how to make it out of eth0, what is impaired
+STACKED = {
+    "bridge": (["link add br0 up type bridge", "link set eth0 master br0"], "br0"),
+    "bridge-port": (["link add br0 up type bridge", "link set eth0 master br0"], "eth0"),
+    "bond": (["link add br0 type bond mode 1", "link set eth0 down master br0", "link set br0 up"], "br0"),
+    "bond-slave": (["link add br0 type bond mode 1", "link set eth0 down master br0", "link set br0 up"], "eth0"),
+    "macvlan": (["link add link eth0 name br0 up type macvlan mode bridge"], "br0"),
+    "macvlan-parent": (["link add link eth0 name br0 up type macvlan mode bridge"], "eth0"),
+    "ipip": (["link add br0 up type ipip local 10.1.0.{here} remote 10.1.0.{there}"], "br0"),
+}
+
+
+@pytest.mark.parametrize("direction", ["egress", "ingress"])
+@pytest.mark.parametrize(("lines", "impaired"), STACKED.values(), ids=STACKED.keys())
+def test_delays_on_stacked_interfaces(
+    two: Pair, latencies: Latencies, lines: list[str], impaired: str, direction: str
+) -> None:
+    """Bridges, bonds, macvlans and tunnels, and what they stand on, are delayed as plain interfaces are."""
+    here, there = two
+    for host, number, other in ((here, 1, 2), (there, 2, 1)):
+        host.batch(*(line.format(here=number, there=other) for line in lines))
+        host.batch(f"addr add 10.8.0.{number}/24 dev br0", f"addr add fd08::{number}/64 dev br0 nodad")
+    assert here.ping("10.8.0.2").lost == 0
+
+    latencies.inject(here, 30, interface=[impaired], direction=direction)
+
+    assert here.ping("10.8.0.2", 10).median_ms == pytest.approx(30, abs=TOLERANCE_MS)
+    latencies.end()
+    for host in two:
+        host.batch("link del br0", "link set eth0 up")
+
+
+def test_loopback_when_it_is_named(two: Pair, latencies: Latencies) -> None:
+    """Both ways of a round trip on loopback go out of it."""
+    here, _ = two
+
+    latencies.inject(here, 20, interface=["lo"])
+
+    assert here.ping("127.0.0.1", 10).median_ms == pytest.approx(40, abs=2 * TOLERANCE_MS)
+    assert here.ping("::1", 10).median_ms == pytest.approx(40, abs=2 * TOLERANCE_MS)
+
+
 def matched(two: Pair, latencies: Latencies, fragments: bool) -> tuple[float, float]:
     """Packets matched and fragments passed over when one datagram of three fragments goes to port 9000."""
     here, _ = two
@@ -273,18 +317,6 @@ def test_what_is_inside_is_waited_for(two: Pair, latencies: Latencies) -> None:
     assert reverted.dropped == 0
     assert now() - begin < 2 * SECOND
     assert receiver.communicate()[0].split() == ["20", "0"]
-
-
-def test_a_flowtable_bars_ingress(two: Pair) -> None:
-    """Delayed packets would not come to a flowtable at the interface's ingress: refused at planning."""
-    here, _ = two
-    with here.inside():
-        add_flowtable("guard", "fast", "eth0")
-        plan = plan_diversion(Traffic(direction="ingress"), Settings())
-
-    assert [(problem.culprit, problem.value) for problem in plan.problems] == [
-        ("eth0", "nftables flowtable guard fast")
-    ]
 
 
 def test_nothing_is_missing() -> None:
