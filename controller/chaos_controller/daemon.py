@@ -53,6 +53,7 @@ class Daemon:
         self.superseded = False
         self.api_port = self.enrol_port = 0
         self.started = asyncio.Event()
+        self.parts: Service | None = None
         self._limits = limits
         self._database = database
         self._stop = asyncio.Event()
@@ -90,19 +91,24 @@ class Daemon:
             self._database.close()
 
     async def _serve(self, tasks: Tasks) -> None:
-        parts = await self._build(tasks)
+        self.parts = parts = await self._build(tasks)
         servers = self._listeners(parts)
-        for server in servers:
-            await server.start()
+        try:
+            await self._serve_until_stopped(tasks, parts, servers)
+        finally:
+            await asyncio.gather(*(server.stop(_LAST_WORDS_S) for server in servers))
+        await self._farewell(parts)
+
+    async def _serve_until_stopped(self, tasks: Tasks, parts: Service, servers: list[grpc.aio.Server]) -> None:
         await self._take_up(parts)
         tasks.spawn(parts.saver.run(), "saver")
         tasks.spawn(parts.runner.keep_time(), "time")
         tasks.spawn(self._keep_house(parts), "housekeeping")
+        for server in servers:
+            await server.start()
         log.info("fleet %s, term %d, api on port %d", self.config.fleet, parts.term, self.api_port)
         self.started.set()
         await self._stop.wait()
-        await asyncio.gather(*(server.stop(_LAST_WORDS_S) for server in servers))
-        await self._farewell(parts)
 
     async def _build(self, tasks: Tasks) -> Service:
         term = await self._writing(self._database.begin_term)
@@ -171,12 +177,14 @@ class Daemon:
         parts.fleet.put(next(record for record in records if record.name == name))
 
     async def _keep_house(self, parts: Service) -> None:
-        """Revocations made on the spot by `chaos-controller revoke`, and when hosts were last heard."""
+        """Whether we are still in charge, revocations made on the spot, and when hosts were last heard."""
         turns = 0
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             turns += 1
             try:
+                if not await self._reading(self._database.is_live):
+                    raise TermRetiredError
                 parts.office.shut_out(sorted(await self._reading(partial(self._inventory.revoked, self._now()))))
                 if turns % _CONTACTS_EVERY == 0:
                     await self._writing(partial(self._inventory.touch, _contacts(parts)))

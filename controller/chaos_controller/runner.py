@@ -205,7 +205,8 @@ class Runner:
         clock_s = asyncio.get_running_loop().time
         # Renewed from in here, so that a stream nobody reads any more renews nothing.
         pause_s = min(_SNAPSHOT_S, live.experiment.keepalive_ns / SECOND / 3 or _SNAPSHOT_S)
-        told, told_at = None, clock_s()
+        told: Experiment | None = None
+        told_at = clock_s()
         while True:
             changed = self.changes.next()
             if renews:
@@ -213,7 +214,7 @@ class Runner:
             if live.experiment != told or clock_s() - told_at >= _SNAPSHOT_S:
                 told, told_at = live.experiment, clock_s()
                 yield live.experiment
-            if live.experiment.is_over:
+            if told is not None and told.is_over:
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), pause_s)

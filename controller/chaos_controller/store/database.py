@@ -42,6 +42,11 @@ class Database:
             self.term = int(connection.execute(select(term)).scalar_one())
         return self.term
 
+    def is_live(self) -> bool:
+        """Whether no other controller has started since."""
+        with self.read() as connection:
+            return bool(connection.execute(select(tables.ledger.c.term)).scalar_one() == self.term)
+
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that holds the ledger's row from its first statement: sums in it are true to the end."""

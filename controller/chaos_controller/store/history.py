@@ -56,7 +56,7 @@ class History:
                 raise refused([objection(Reason.FENCE, "fence", "", remedy)])
             if objections := judge(_members(connection)):
                 raise refused(objections)
-            connection.execute(insert(tables.experiments).values(_head(experiment), idempotency_key=key))
+            connection.execute(insert(tables.experiments).values(_head(experiment) | {"idempotency_key": key}))
             connection.execute(insert(tables.injections), list(_bodies(experiment)))
         return None
 
@@ -105,7 +105,7 @@ class History:
         with self._database.write() as connection:
             connection.execute(delete(tables.plans).where((p.hash == plan.hash) | (p.expires_at <= now)))
             values = {"hash": plan.hash, "spec": plan.spec, "targets": targets, "catalogue": plan.catalogue}
-            connection.execute(insert(tables.plans).values(values, expires_at=plan.expires_at))
+            connection.execute(insert(tables.plans).values(values | {"expires_at": plan.expires_at}))
 
     def plan(self, plan_hash: str) -> StoredPlan | None:
         """The plan with this hash, expired or not."""
