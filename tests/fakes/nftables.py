@@ -1,4 +1,4 @@
-"""Makes an nftables chain or flowtable at an interface's ingress, without the nft tool."""
+"""Makes an nftables chain at an interface's ingress, without the nft tool."""
 
 import errno
 import socket
@@ -6,9 +6,9 @@ import struct
 
 from chaos_agent.host.netlink import NETFILTER, attribute, each_message, nested, text
 
-INET, IPV4, NETDEV = 1, 2, 5
+INET, NETDEV = 1, 5
 _SUBSYSTEM, _BEGIN, _END = 10, 16, 17
-_NEWTABLE, _NEWCHAIN, _NEWFLOWTABLE = 0, 3, 22
+_NEWTABLE, _NEWCHAIN = 0, 3
 _REQUEST, _ACK, _CREATE = 1, 4, 0x400
 
 
@@ -18,12 +18,6 @@ def add_ingress_chain(table: str, chain: str, interface: str, family: int = NETD
     hook = nested(4, _big(1, number), _big(2, 0), text(3, interface))
     made = text(1, table) + text(3, chain) + hook + text(7, "filter")
     _batch((_NEWTABLE, family, text(1, table)), (_NEWCHAIN, family, made))
-
-
-def add_flowtable(table: str, flowtable: str, interface: str) -> None:
-    """`table ip T { flowtable F { hook ingress priority 0; devices = { I } } }`"""
-    hook = nested(3, _big(1, 0), _big(2, 0), nested(3, text(1, interface)))
-    _batch((_NEWTABLE, IPV4, text(1, table)), (_NEWFLOWTABLE, IPV4, text(1, table) + text(2, flowtable) + hook))
 
 
 def _big(kind: int, number: int) -> bytes:

@@ -24,7 +24,7 @@ def ingress_hooks() -> list[tuple[str, str]]:
         return []
     try:
         with Netlink(NETFILTER) as netlink:
-            return [*_chains(netlink), *_flowtables(netlink)]
+            return [*chains(netlink), *flowtables(netlink)]
     except KernelRefused as refused:
         if refused.errno in _ABSENT or refused.absent:
             return []
@@ -46,7 +46,7 @@ def _may_be_in_use() -> bool:
     return "/nf_tables.ko" in builtin
 
 
-def _chains(netlink: Netlink) -> Iterator[tuple[str, str]]:
+def chains(netlink: Netlink) -> Iterator[tuple[str, str]]:
     for family, number in _INGRESS.items():
         for found in _dump(netlink, "list nftables chains", _GETCHAIN, family):
             hook = attributes(found.get(_CHAIN_HOOK, b""))
@@ -56,7 +56,7 @@ def _chains(netlink: Netlink) -> Iterator[tuple[str, str]]:
                     yield device, what
 
 
-def _flowtables(netlink: Netlink) -> Iterator[tuple[str, str]]:
+def flowtables(netlink: Netlink) -> Iterator[tuple[str, str]]:
     for found in _dump(netlink, "list nftables flowtables", _GETFLOWTABLE, 0):
         hook = attributes(found.get(_FLOWTABLE_HOOK, b""))
         what = f"nftables flowtable {as_text(found, _FLOWTABLE_TABLE)} {as_text(found, _FLOWTABLE_NAME)}"

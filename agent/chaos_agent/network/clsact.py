@@ -45,25 +45,27 @@ class ClsactRecord:
                     record.write(injection_id + "\n")
 
     def leave(self, netlink: Netlink, index: int, injection_id: str, expected: bool) -> str:
-        """Take clsact away if it is ours and empty. What is left that should not be, in words."""
-        with contextlib.ExitStack() as held:
-            try:
-                held.enter_context(self.lock())
-            except OSError:
-                return f"clsact of interface {index}: its record can't be locked"
-            return self._leave(netlink, index, injection_id, expected)
-
-    def _leave(self, netlink: Netlink, index: int, injection_id: str, expected: bool) -> str:
-        lines = self._lines(index)
+        """Take clsact away if it is ours and empty. What is left although it was `expected` to go, in words."""
         if not present(netlink, index):
             self._forget(index)
             return ""
+        if not (expected or self._lines(index)):
+            return ""  # it was there before us
+        try:
+            with self.lock():
+                left = self._leave(netlink, index, injection_id)
+        except OSError:
+            left = "its record can't be locked"
+        return f"clsact of interface {index}: {left}" if left else ""
+
+    def _leave(self, netlink: Netlink, index: int, injection_id: str) -> str:
+        lines = self._lines(index)
         if not lines:
-            return f"clsact of interface {index}: no record says that we made it" if expected else ""
+            return "no record says that we made it"
         if injection_id not in lines:
-            return f"clsact of interface {index}: it was made anew after ours" if expected else ""
+            return "it was made anew after ours"
         if not is_empty(netlink, index):
-            return "" if marks.anything(netlink, index) else f"clsact of interface {index}: others' filters are in it"
+            return "" if marks.anything(netlink, index) else "others' filters are in it"
         tc.delete_clsact(netlink, index)
         self._forget(index)
         return ""

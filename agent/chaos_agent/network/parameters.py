@@ -118,7 +118,7 @@ def _contradictions(selectors: Selectors) -> list[Problem]:
 
 def _network(word: str) -> Network | None:
     try:
-        return ip_network(word, strict=False)
+        return ip_network(word.partition("%")[0], strict=False)  # packets carry no zone
     except ValueError:
         return None
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from chaos_agent.host.nftables import ingress_hooks
+from chaos_agent.host.netlink import NETFILTER, Netlink, attribute, nested, text
+from chaos_agent.host.nftables import flowtables, ingress_hooks
 
 from tests.fakes.network import Host, pair
 from tests.fakes.nftables import INET, NETDEV, add_ingress_chain
@@ -28,3 +29,26 @@ def test_an_ingress_chain(here: Host, family: int) -> None:
         add_ingress_chain("guard", "early", "eth0", family)
 
         assert ingress_hooks() == [("eth0", "nftables chain guard early")]
+
+
+class Recorded(Netlink):
+    """Answers a dump with what is given."""
+
+    def __init__(self, *bodies: bytes) -> None:
+        super().__init__(NETFILTER)
+        self.bodies = list(bodies)
+
+    def dump(self, doing: str, kind: int, body: bytes) -> list[bytes]:
+        return self.bodies
+
+
+def test_a_flowtable() -> None:
+    """Every device of a flowtable has its packets taken at ingress. (No kernel of the workshop has flowtables.)"""
+    devices = nested(3, text(1, "eth0"), text(1, "eth1"))
+    hook = nested(3, attribute(1, bytes(4)), attribute(2, bytes(4)), devices)
+    body = bytes(4) + text(1, "guard") + text(2, "fast") + hook
+
+    with Recorded(body) as netlink:
+        found = list(flowtables(netlink))
+
+    assert found == [("eth0", "nftables flowtable guard fast"), ("eth1", "nftables flowtable guard fast")]

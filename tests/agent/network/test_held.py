@@ -1,10 +1,17 @@
 """A diversion in effect: opened only when all is in place, and shut when something is not."""
 
+import socket
+import struct
+from dataclasses import replace
+
 import pytest
 from chaos_agent.contract import FaultFailed
 
 from tests.fakes.latencies import SECOND, Latencies, now
 from tests.fakes.network import Host
+from tests.fakes.packets import Packet
+
+SOL_PACKET, PACKET_VNET_HDR = 263, 15
 
 
 def sabotage_filter(host: Host, device: str) -> None:
@@ -153,3 +160,18 @@ def test_ssh_and_the_agent_are_never_diverted(two: tuple[Host, Host], latencies:
 
     server.communicate()
     assert running.held.observe().values["matched_packets"] == 0
+
+
+def test_sees_headers_that_are_not_in_the_linear_part(here: Host, latencies: Latencies) -> None:
+    """A sender may leave all but the Ethernet header outside the buffer's first part: it is matched all the same."""
+    here.batch("link set eth0 mtu 9000")
+    running = latencies.inject(here, protocol=["udp"], to_port=[{"first": 80, "last": 80}])
+    packet = replace(Packet("10.1.0.1", "10.1.0.2", protocol=17), options=40).ethernet() + bytes(6000)
+    linear_part = struct.pack("=BBHHHH", 0, 0, 14, 0, 0, 0)  # struct virtio_net_hdr: 14 bytes of header
+
+    with here.inside(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
+        sender.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+        sender.bind(("eth0", 0x0800))
+        sender.send(linear_part + packet)
+
+    assert running.held.observe().values["matched_packets"] == 1
