@@ -27,7 +27,7 @@ lab: $(ready) ## a fleet on this machine and a shell in it; or RUN='CMD' HOSTS='
 	@tests/lab/boot $(if $(LAB_COMMAND),"$$LAB_COMMAND")
 
 demo: $(ready) ## a tour in the lab
-	@tests/lab/boot tests/lab/demo
+	@tests/lab/boot "python tests/lab/demo.py"
 
 test: unit system ## every test
 
