@@ -133,12 +133,12 @@ def tour() -> None:
     show("chaosctl hosts")
     title("2. The plan: who would be hit, and why everybody else would not")
     say("Nothing is touched by it. The same check runs again before anything starts.")
-    show("chaosctl plan latency --hosts 'web*' --delay 100ms --duration 5s")
+    show("chaosctl plan latency --hosts 'web*' --delay 100ms --duration 8s")
     with pulses() as found:
         before = settle(2)
         title("3. Inject, in the foreground: Ctrl-C would end it, on every host, at once")
         began = time.time()
-        show("chaosctl inject latency --hosts 'web*' --delay 100ms --duration 5s --reason tour")
+        show("chaosctl inject latency --hosts 'web*' --delay 100ms --duration 8s --reason tour")
         after = settle(1.5)
         title("4. Again, and now somebody pulls the emergency brake")
         for pulse in found.values():
