@@ -162,9 +162,11 @@ def test_ssh_and_the_agent_are_never_diverted(two: tuple[Host, Host], latencies:
     assert running.held.observe().values["matched_packets"] == 0
 
 
-def test_sees_headers_that_are_not_in_the_linear_part(here: Host, latencies: Latencies) -> None:
+def test_sees_headers_that_are_not_in_the_linear_part(two: tuple[Host, Host], latencies: Latencies) -> None:
     """A sender may leave all but the Ethernet header outside the buffer's first part: it is matched all the same."""
-    here.batch("link set eth0 mtu 9000")
+    here, _ = two
+    for host in two:
+        host.batch("link set eth0 mtu 9000")
     running = latencies.inject(here, protocol=["udp"], to_port=[{"first": 80, "last": 80}])
     packet = replace(Packet("10.1.0.1", "10.1.0.2", protocol=17), options=40).ethernet() + bytes(6000)
     linear_part = struct.pack("=BBHHHH", 0, 0, 14, 0, 0, 0)  # struct virtio_net_hdr: 14 bytes of header
