@@ -121,8 +121,8 @@ class Started:
     def wait_ended(self) -> Result:
         """Until it has ended by itself."""
         assert self._process.stdout is not None
-        out = "" if self._process.stdout.closed else self._process.stdout.read()
         code = self._process.wait(PATIENCE_S)
+        out = "" if self._process.stdout.closed else self._process.stdout.read()
         self._listener.join(PATIENCE_S)
         return Result(code, out, "".join(self._said))
 

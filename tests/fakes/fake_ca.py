@@ -41,6 +41,17 @@ class FakeCa:
         (folder / "ca.crt").write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
         return folder
 
+    @property
+    def der(self) -> bytes:
+        """The CA's own certificate."""
+        return self.certificate.public_bytes(serialization.Encoding.DER)
+
+    def sign(self, csr_der: bytes, who: Identity) -> bytes:
+        """A certificate for a request, DER."""
+        key = x509.load_der_x509_csr(csr_der).public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        return self._certificate(key, who, -1, 24).public_bytes(serialization.Encoding.DER)
+
     def _certificate(
         self, key: ec.EllipticCurvePublicKey, who: Identity, begins_h: float, ends_h: float
     ) -> x509.Certificate:

@@ -16,12 +16,13 @@ from typing import Any, Self, TypeVar
 
 import grpc.aio
 from chaos_protocol import document, serving
-from chaos_protocol.identity import CONTROLLER, CONTROLLER_NAME
+from chaos_protocol.identity import CONTROLLER, CONTROLLER_NAME, Credentials
 from chaos_protocol.problems import Problem, Refused
 from chaos_protocol.serving import Caller
 from chaos_protocol.v1 import agent_pb2, controller_pb2, options_pb2
 
 from tests.fakes.fake_ca import FakeCa
+from tests.fakes.fake_door import FakeDoor
 
 T = TypeVar("T")
 _PATIENCE_S = 20.0
@@ -37,6 +38,7 @@ class FakeController:
     def __init__(self, folder: Path, hosts: tuple[str, ...] = HOSTS) -> None:
         self.folder = folder
         self.ca = FakeCa(self.fleet)
+        self.door = FakeDoor(self.ca)
         self.hosts = {name: controller_pb2.Host(name=name, id=f"id-{name}", online=True) for name in hosts}
         self.experiments: dict[str, controller_pb2.Experiment] = {}
         self.plans: dict[str, controller_pb2.Plan] = {}
@@ -51,6 +53,7 @@ class FakeController:
         self.stuck_hosts: set[str] = set()
         self.silent_aborts = False
         self.port = 0
+        self._version = 0
         self._keys: dict[str, str] = {}
         self._called = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -85,10 +88,16 @@ class FakeController:
         self._server.add_generic_rpc_handlers((serving.handlers(service, self, self),))
         self.port = self._server.add_secure_port(f"127.0.0.1:{self.port}", serving.server_credentials(keys))
         await self._server.start()
+        self.door.api_address = self.address
+        self._door = await self.door.start(Credentials.load(keys))
 
     def stop(self) -> None:
         """The controller dies: streams break, nobody answers."""
-        self._do(self._server.stop(None))
+        self._do(self._stop())
+
+    async def _stop(self) -> None:
+        await self._server.stop(None)
+        await self._door.stop(None)
 
     def start_again(self) -> None:
         """It is back, at the same address, with what it knew."""
@@ -106,11 +115,15 @@ class FakeController:
         """Let `act` change the state, then wake the watchers."""
 
         async def changing() -> None:
-            async with self._changed:
-                act()
-                self._changed.notify_all()
+            act()
+            await self._wake()
 
         self._do(changing())
+
+    async def _wake(self) -> None:
+        async with self._changed:
+            self._version += 1
+            self._changed.notify_all()
 
     def finish(self, state: str = "COMPLETED", ended: str = "DURATION") -> None:
         """Every experiment runs to its end and every host is clean."""
@@ -244,11 +257,12 @@ class FakeController:
                 return
 
     async def _changes(self) -> AsyncIterator[None]:
-        """Now, and after every change."""
+        """Now, and after every change; none is missed while a message is on its way."""
         while True:
+            seen = self._version
             yield
             async with self._changed:
-                await self._changed.wait()
+                await self._changed.wait_for(lambda: self._version != seen)  # noqa: B023 - awaited at once
 
     async def Renew(self, request: controller_pb2.ExperimentId, _: Caller) -> controller_pb2.RenewReply:
         await self._admit("Renew", request)
@@ -279,11 +293,10 @@ class FakeController:
             self.fence.orders.add(abort_id=request.abort_id, reason=request.reason, by="operator ada")
         self.aborts[request.abort_id] = request
         if not self.silent_aborts:
-            async with self._changed:
-                for experiment in concerned:
-                    if experiment.state < controller_pb2.EXPERIMENT_STATE_COMPLETED:
-                        self._end(experiment, "ABORTED", "OPERATOR")
-                self._changed.notify_all()
+            for experiment in concerned:
+                if experiment.state < controller_pb2.EXPERIMENT_STATE_COMPLETED:
+                    self._end(experiment, "ABORTED", "OPERATOR")
+            await self._wake()
         async for __ in self._changes():
             report = self._report(request, concerned)
             yield report

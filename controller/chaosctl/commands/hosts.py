@@ -26,13 +26,9 @@ def host_page(host: Document) -> Page:
 
 
 def _row(host: Document) -> list[str]:
-    seen = human.clock(host.get("last_contact", ""))
-    contact = (
-        "retired" if host.get("retired") else "online" if host.get("online") else f"offline since {seen or 'ever'}"
-    )
     return [
         host.get("name", ""),
-        contact,
+        _contact(host),
         " ".join(f"{key}={value}" if value else key for key, value in host["labels"].items()),
         ",".join(map(human.short_id, host["injections"])),
         "; ".join([*filter(None, [host.get("note", "")]), *_lacks(host)]),
