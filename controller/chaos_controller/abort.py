@@ -157,8 +157,7 @@ class Aborts:
             if report != told:
                 told = report
                 yield report
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), _REPORT_S)
+            await self._runner.changes.wait(changed, _REPORT_S, len(report.receipts))
 
     async def _last(self, account: Account, report: Report) -> Report:
         """The last report waits half a second for the store, and says so if that was not enough."""

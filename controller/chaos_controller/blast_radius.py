@@ -8,9 +8,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from chaos_protocol import values
-from chaos_protocol.v1 import options_pb2
 
-from chaos_controller import labels
+from chaos_controller import labels, units
 from chaos_controller.objections import Objection, objection
 from chaos_controller.policy import FLEET, Policy
 from chaos_controller.states import Reason
@@ -88,7 +87,7 @@ def _sums(policy: Policy, members: Sequence[Member], wanted: Collection[str]) ->
         yield _sum(f"{policy.hosts_at_once} hosts", policy.hosts_at_once, members, wanted, offline_counts=False)
     for group, share_ppm in policy.percent_at_once.items():
         for name, part in _groups(group, members):
-            share = values.show(options_pb2.UNIT_SHARE, share_ppm)
+            share = values.show(units.SHARE, share_ppm)
             cap = f"{share} of {len(part)} {name}"
             yield _sum(cap, len(part) * share_ppm // _MILLION, part, wanted, offline_counts=True)
 

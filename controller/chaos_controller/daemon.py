@@ -124,7 +124,7 @@ class Daemon:
         runner.hands = Hands(runner, fleet, fence, saver, tasks, term, self._now)
         runner.on_aborts = aborts.heard
         desk = Desk(self._reading, self._writing, self._retired)
-        planner = Planner(fleet, self._limits, fence, self._history, desk, self._now)
+        planner = Planner(fleet, self._limits, fence, self._history, desk, saver, self._now)
         ca_pem = ca.authority_pem(self.config.authority)
         return Service(
             fleet_name=self.config.fleet,

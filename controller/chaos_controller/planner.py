@@ -1,6 +1,7 @@
 """Makes plans: asks the pure core for targets and sums, and every target whether it can. Nothing is touched."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -17,12 +18,14 @@ from chaos_controller.objections import Objection, objection, refused
 from chaos_controller.office import Desk
 from chaos_controller.plan import Plan, PlannedTarget, Verdict
 from chaos_controller.policy import Policy
+from chaos_controller.saver import Saver
 from chaos_controller.states import Reason
 from chaos_controller.store.history import History, StoredPlan
 from chaos_controller.targets import Candidate
 
 _SEED_BITS = 32
 _WAIT_ONLINE_S = 1.0
+_SETTLE_S = 1.0
 
 
 class Planner:
@@ -35,6 +38,7 @@ class Planner:
         fence: Fence,
         history: History,
         desk: Desk,
+        saver: Saver,
         now: timing.Now,
     ) -> None:
         self._fleet = fleet
@@ -42,6 +46,7 @@ class Planner:
         self._fence = fence
         self._history = history
         self._desk = desk
+        self._saver = saver
         self._now = now
 
     async def plan(self, asked: Request) -> Plan:
@@ -95,7 +100,9 @@ class Planner:
         return _Judge(self._fleet.offline(), self._policy, tuple(chosen), self._now())
 
     async def members(self) -> list[Member]:
-        """The fleet as budgets see it now."""
+        """The fleet as budgets see it now. What has just been proved is on its way to the store: let it arrive."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._saver.flush(), _SETTLE_S)
         members = await self._desk.read(self._history.members)
         waits_ns = self._policy.retire_offline_after_ns
         return blast_radius.with_presence(members, self._fleet.offline(), waits_ns, self._now())

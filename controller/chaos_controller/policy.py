@@ -23,9 +23,8 @@ from typing import Any
 
 from chaos_protocol import values
 from chaos_protocol.problems import Problem, Refused
-from chaos_protocol.v1 import options_pb2
 
-from chaos_controller import labels
+from chaos_controller import labels, units
 from chaos_controller.objections import Objection, objection
 from chaos_controller.states import Reason
 from chaos_controller.targets import Candidate
@@ -142,7 +141,7 @@ class _Reader:
         return 1
 
     def _duration(self, value: object, place: str) -> int:
-        number = self._value(options_pb2.UNIT_DURATION, value, place)
+        number = self._value(units.DURATION, value, place)
         if number is not None and number < SECOND:
             self._wrong(place, value, "must be at least 1s")
         return number or SECOND
@@ -158,7 +157,7 @@ class _Reader:
         found = {}
         for group, item in self._mapping(value, place).items():
             here = f"{place}.{group}"
-            share = self._value(options_pb2.UNIT_SHARE, item, here)
+            share = self._value(units.SHARE, item, here)
             if share is not None and not 0 < share <= 10**6:
                 self._wrong(here, item, "must be more than 0% and at most 100%")
             if group != FLEET:

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from chaos_protocol.v1 import agent_pb2
-
 from chaos_controller import playbook
 from chaos_controller.events import Accepted, Command, Connected, Event, Passed, Renewed, Reported, Sampled
 from chaos_controller.experiment import Experiment, Report, Row
@@ -21,6 +19,7 @@ from chaos_controller.timing import SECOND, Now
 log = logging.getLogger(__name__)
 _CADENCE_S = 0.25
 _SNAPSHOT_S = 1.0
+_GATHERED_A_ROW_S, _MOST_GATHERED_S = 0.0002, 0.2
 
 
 class Hands(Protocol):
@@ -38,7 +37,7 @@ class Live:
 
 
 class Changes:
-    """Wakes whoever waits for the next change of anything."""
+    """Wakes whoever waits for the next change of anything, and gathers what comes close together."""
 
     def __init__(self) -> None:
         self._next = asyncio.Event()
@@ -51,6 +50,12 @@ class Changes:
     def next(self) -> asyncio.Event:
         """Set at the next change; take it before looking."""
         return self._next
+
+    async def wait(self, change: asyncio.Event, seconds: float, rows: int) -> None:
+        """Until the change has come, or so long. A picture of many rows is not drawn anew for each of them."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(change.wait(), seconds)
+            await asyncio.sleep(min(_MOST_GATHERED_S, rows * _GATHERED_A_ROW_S))
 
 
 class Runner:
@@ -144,7 +149,7 @@ class Runner:
 
     def _hold(self, experiment: Experiment, row: Row) -> None:
         held = self._held.setdefault(row.host, {})
-        if row.was_sent and not row.is_free:
+        if row.was_sent and not row.is_free and row.state is not TargetState.PRESUMED_CLEAN:
             news = row.injection_id not in held
             held[row.injection_id] = experiment.request.lease_ns
             if news and (session := self._fleet.session(row.host)):
@@ -216,8 +221,7 @@ class Runner:
                 yield live.experiment
             if told is not None and told.is_over:
                 return
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), pause_s)
+            await self.changes.wait(changed, pause_s, len(live.experiment.rows))
 
     # -- what hosts say (see session.Listener) -----------------------------------------------------------------------
 
@@ -247,9 +251,9 @@ class Runner:
         self.feed_injection(report.id, Reported(report))
         self._saver.when_stored(stored)
 
-    def sampled(self, _host: str, injection_id: str, sample: agent_pb2.Sample) -> None:
+    def sampled(self, sample: Sampled) -> None:
         """A measurement."""
-        self.feed_injection(injection_id, Sampled(injection_id, dict(sample.observed), sample.drift, sample.unproven))
+        self.feed_injection(sample.injection_id, sample)
 
     def aborts_heard(self, host: str, up: Sequence[AbortRecord], lifted: Sequence[str]) -> None:
         """Aborts that the host knows of."""

@@ -16,6 +16,7 @@ from chaos_protocol.v1 import agent_pb2
 
 from chaos_controller import timing, wire
 from chaos_controller.client import Client, Described, Guard, HostLostError
+from chaos_controller.events import Sampled
 from chaos_controller.experiment import Report
 from chaos_controller.fence import Fence
 from chaos_controller.store.records import AbortRecord
@@ -41,7 +42,7 @@ class Listener(Protocol):
     def reported(self, host: str, report: Report, stored: Callable[[], None]) -> None:
         """The host's record of an injection; `stored` is to be called once it is on disk."""
 
-    def sampled(self, host: str, injection_id: str, sample: agent_pb2.Sample) -> None:
+    def sampled(self, sample: Sampled) -> None:
         """A measurement."""
 
     def aborts_heard(self, host: str, up: Sequence[AbortRecord], lifted: Sequence[str]) -> None:
@@ -190,7 +191,7 @@ class Session:
             case "event":
                 self._told(client, message.event)
             case "sample":
-                self._listener.sampled(self.name, message.sample.injection_id, message.sample)
+                self._listener.sampled(wire.sample_of(message.sample))
             case _:
                 pass  # a newer agent may say more than we understand
 

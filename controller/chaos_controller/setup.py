@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from chaos_protocol import values
 from chaos_protocol.problems import Problem, Refused
-from chaos_protocol.v1 import options_pb2
 
-from chaos_controller import ca, tokens
+from chaos_controller import ca, tokens, units
 from chaos_controller.config import Config
 from chaos_controller.store.database import Database, StoreUnavailableError
 from chaos_controller.store.inventory import Inventory
@@ -33,7 +32,7 @@ def init(config: Config) -> None:
 def login_token(config: Config, name: str, role: str, valid: str) -> str:
     """The text of a new token for a person."""
     try:
-        valid_ns = values.parse(options_pb2.UNIT_DURATION, valid)
+        valid_ns = values.parse(units.DURATION, valid)
     except ValueError as error:
         raise Refused([Problem("--valid", valid, str(error))]) from None
     if not 0 < valid_ns <= _LONGEST_NS:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chaos_protocol import values
-from chaos_protocol.v1 import options_pb2
+
+from chaos_controller import units
 
 SECOND = 10**9
 GUARD_AGE_NS = 5 * SECOND
@@ -66,9 +67,9 @@ def silence_allowed(interval_ns: int) -> int:
 
 def shown(instant: int) -> str:
     """An instant for sentences: UTC, to the second."""
-    return values.show(options_pb2.UNIT_INSTANT, instant // SECOND * SECOND)
+    return values.show(units.INSTANT, instant // SECOND * SECOND)
 
 
 def lasting(duration_ns: int) -> str:
     """A duration for sentences."""
-    return values.show(options_pb2.UNIT_DURATION, duration_ns)
+    return values.show(units.DURATION, duration_ns)

@@ -6,6 +6,7 @@ from typing import TypeVar
 from chaos_protocol import catalogue, document, refusals
 from chaos_protocol.v1 import agent_pb2, controller_pb2, faults_pb2
 
+from chaos_controller.events import Sampled
 from chaos_controller.experiment import Fault, Report, Request
 from chaos_controller.plan import Verdict
 from chaos_controller.states import Ended, InjectionState, Outcome, Reason
@@ -95,6 +96,11 @@ def known(words: type[E], number: int) -> E:
     """The word behind a number from the wire; an unknown number is unspecified."""
     # A newer agent may know more ends than we do; that must not keep us from hearing it.
     return words(number) if number in words._value2member_map_ else words(0)
+
+
+def sample_of(sample: agent_pb2.Sample) -> Sampled:
+    """A measurement."""
+    return Sampled(sample.injection_id, dict(sample.observed), sample.drift, sample.unproven)
 
 
 def abort_of(order: agent_pb2.AbortOrder, now: int) -> AbortRecord:

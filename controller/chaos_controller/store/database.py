@@ -1,5 +1,6 @@
 """Connections and transactions. A write of the daemon happens only while its term is the live one."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -77,6 +78,8 @@ def _mapped() -> Iterator[None]:
         yield
     except exc.DBAPIError as error:
         raise StoreUnavailableError(f"the store can't be used: {error.orig}") from error
+    except sqlite3.Error as error:  # while a connection is prepared SQLAlchemy does not wrap it
+        raise StoreUnavailableError(f"the store can't be used: {error}") from error
 
 
 def _engine(url: str, begin: str) -> Engine:
