@@ -60,7 +60,7 @@ def test_only_the_edge_knows_the_wire(package: str, path: Path) -> None:
     assert not wire or path.name in WIRE[package]
 
 
-@pytest.mark.parametrize(("package", "path"), [each for each in MODULES if each.values[1].parent.name == "faults"])
+@pytest.mark.parametrize(("package", "path"), [each for each in MODULES if "chaos_agent/faults/" in str(each.id)])
 def test_a_fault_needs_nothing_heavy(package: str, path: Path) -> None:
     """A worker starts in tens of milliseconds and undoes on a host out of memory."""
     heavy = {"grpc", "google", "psutil", "yaml", "cryptography", "asyncio", "click"}

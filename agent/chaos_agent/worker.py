@@ -111,7 +111,7 @@ class Worker:
     def _sample(self, held: Held) -> None:
         try:
             seen = held.observe()
-        except OSError as error:
+        except (FaultFailed, OSError) as error:
             seen = Observation({}, effect=False, drift=str(error))
         self._record = replace(self._record, observed=dict(seen.values), drift=seen.drift, unproven=seen.unproven)
         self._lines.tell(sample=clock.tick_ns(), observed=seen.values, drift=seen.drift, unproven=seen.unproven)
@@ -119,7 +119,7 @@ class Worker:
         if seen.drift:
             self._end = _End(Ended.DRIFT, orderly=False, note=seen.drift)
         elif self._weak_samples >= _NO_EFFECT_SAMPLES:
-            self._end = _End(Ended.NO_EFFECT, orderly=False, note="nothing of what was asked could be measured")
+            self._end = _End(Ended.NO_EFFECT, orderly=False, note=seen.why or "nothing of what was asked was measured")
 
     def _let_go(self, held: Held) -> None:
         assert self._end is not None

@@ -39,7 +39,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
         load(tmp_path, text.replace("delay: 1,", "delay: '1',").replace("load: 5", "load: '5'"))
 
     culprits = [problem.culprit for problem in refused.value.problems]
-    assert culprits == ["listen", "limits.kinds", "limits.most.latency.delay", "limits.most.cpu.load"]
+    assert set(culprits) == {"listen", "limits.kinds", "limits.most.latency.delay", "limits.most.cpu.load"}
 
 
 @pytest.mark.parametrize(

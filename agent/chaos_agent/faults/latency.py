@@ -11,6 +11,7 @@ from chaos_agent.contract import Parameters, Reverted, Settings, Undo, Verdict
 from chaos_agent.host import links
 from chaos_agent.host.netlink import Netlink
 from chaos_agent.host.tc_netem import Shape
+from chaos_agent.network import marks
 from chaos_agent.network import undo as network_undo
 from chaos_agent.network.held import Diversion
 from chaos_agent.network.parameters import Traffic
@@ -82,6 +83,10 @@ class Latency:
         held = Held(Netlink(), undo)
         held.open(self.shape, expires_ns)
         return held
+
+    @classmethod
+    def scan(cls) -> Sequence[tuple[str, Undo]]:
+        return [(marked, {"id": marked}) for marked in marks.all_marks()]
 
     @classmethod
     def revert(cls, undo: Undo) -> Reverted:

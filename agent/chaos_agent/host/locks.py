@@ -32,14 +32,15 @@ class Lock:
         return True
 
     def seize(self, patience_s: float) -> None:
-        """Take the lock; whoever still holds it after `patience_s` is killed. `TimeoutError` when that does not help."""
-        if self._take_within(patience_s):
+        """Take the lock; who still holds it after `patience_s` is killed. `TimeoutError` when that does not help."""
+        if self.take_within(patience_s):
             return
         self._kill_holder()
-        if not self._take_within(patience_s):
+        if not self.take_within(patience_s):
             raise TimeoutError(f"{self._path} is held by a process that does not die")
 
-    def _take_within(self, patience_s: float) -> bool:
+    def take_within(self, patience_s: float) -> bool:
+        """Whether the lock could be had before `patience_s` had passed."""
         end = time.monotonic() + patience_s
         while not self.take():
             if time.monotonic() > end:
@@ -52,7 +53,7 @@ class Lock:
         with contextlib.suppress(OSError, ValueError):
             holder = os.pidfd_open(int(self._path.read_text()))
             try:
-                # The id was written under the lock. If the lock is free now, its writer is gone and the id may be anybody's.
+                # The id was written under the lock: if that is free now, the id may be anybody's.
                 if not self.take():
                     signal.pidfd_send_signal(holder, signal.SIGKILL)
             finally:

@@ -20,7 +20,7 @@ class Lines:
         os.set_blocking(outward, False)
 
     def wait(self, seconds: float) -> Iterator[dict[str, Any]]:
-        """Commands that arrive within `seconds`; returns early with the first. Sets `closed` when the daemon is gone."""
+        """Commands that arrive within `seconds`, early with the first. Sets `closed` when the daemon is gone."""
         ready, _, _ = select.select([self._inward], [], [], max(0.0, seconds))
         if ready:
             self._read()
@@ -34,6 +34,6 @@ class Lines:
             self.closed = True
 
     def tell(self, **report: object) -> None:
-        """Send a report. It is dropped when the pipe is full or the daemon gone: what must last is in the result file."""
+        """Send a report. Dropped when the pipe is full or the daemon gone: what must last is in the result file."""
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             os.write(self._outward, json.dumps(report).encode() + b"\n")

@@ -5,17 +5,15 @@ away. In doubt it stays."""
 
 import contextlib
 import errno
-import fcntl
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from chaos_agent.host import tc
+from chaos_agent.host.locks import Lock
 from chaos_agent.host.netlink import KernelRefused, Netlink
 from chaos_agent.network import marks
 
-_LOCK_TRIES, _LOCK_PAUSE_S = 100, 0.02
+_PATIENCE_S = 2.0
 
 
 class ClsactRecord:
@@ -74,12 +72,11 @@ class ClsactRecord:
     def lock(self) -> Iterator[None]:
         """Between injections: what is joined here is not taken away there at the same moment."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            _lock(descriptor)
+        lock = Lock(self._folder / "lock")
+        if not lock.take_within(_PATIENCE_S):
+            raise BlockingIOError("the record of clsact is locked")
+        with lock:
             yield
-        finally:
-            os.close(descriptor)
 
     def _path(self, index: int) -> Path:
         return self._folder / f"{Path('/proc/self/ns/net').stat().st_ino}.{index}"
@@ -108,14 +105,3 @@ def is_empty(netlink: Netlink, index: int) -> bool:
 
 def _boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def _lock(descriptor: int) -> None:
-    for remaining in reversed(range(_LOCK_TRIES)):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if not remaining:
-                raise
-        time.sleep(_LOCK_PAUSE_S)
