@@ -174,19 +174,16 @@ class Client:
         request = _read(controller_pb2.TokenRequest, asked | ({"valid": valid} if valid else {}))
         return self._ask("CreateToken", request)
 
-    def revoke(self, name: str, role: str = "") -> Document:
-        """Take the certificates of a name back."""
-        request = controller_pb2.RevokeRequest(name=name)
-        if role:
-            request.role = options_pb2.Role.ValueType(catalogue.number_of(options_pb2.Role.DESCRIPTOR, role) or 0)
-        return self._ask("Revoke", request)
+    def revoke(self, name: str, role: str) -> Document:
+        """Take the certificates of a name in a role back."""
+        return self._ask("Revoke", _read(controller_pb2.RevokeRequest, {"name": name, "role": role}))
 
     def status(self) -> Document:
         """The fleet at a glance."""
         return self._ask("GetStatus", controller_pb2.StatusRequest())
 
     def audit(self, limit: int = 0) -> Document:
-        """Who did what, newest last."""
+        """Who did what, in the controller's order."""
         return self._ask("ReadAudit", controller_pb2.AuditRequest(limit=limit or None))
 
     def _ask(self, method: str, request: Message, deadline_s: float = QUICK_S) -> Document:

@@ -102,6 +102,7 @@ class FaultGroup(click.Group):
             help=help_text,
             options_metavar="[FLAGS]",
             subcommand_metavar="[FAULT FLAGS]",
+            epilog=f"\b\nHelp on a fault:\n  chaosctl {verb} FAULT --help",
         )
         self._verb = verb
         self._action = action

@@ -123,12 +123,17 @@ def _value(parameter: Parameter, said: Iterable[str]) -> object:
     return list(said)[-1]
 
 
-def in_flags(problem: Problem, kinds: Mapping[str, Kind] | None = None) -> Problem:
+def in_flags(problem: Problem) -> Problem:
     """The problem with the flag as its culprit, where its place in the document came from a flag."""
-    culprit = flag_of(problem.culprit, kinds or catalogue.kinds())
+    culprit = told_as(problem.culprit)
     if culprit == "--selection":
         return Problem("--hosts", "", "say which hosts: --hosts 'web*' or --labels role=web (all: --hosts '*')")
-    return Problem(culprit or problem.culprit, problem.value, problem.remedy)
+    return Problem(culprit, problem.value, problem.remedy)
+
+
+def told_as(place: str) -> str:
+    """The flag behind a place in the document; any other culprit stays."""
+    return flag_of(place, catalogue.kinds()) or place
 
 
 def flag_of(place: str, kinds: Mapping[str, Kind]) -> str:

@@ -9,7 +9,10 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Protocol
 
+from chaos_protocol.problems import Problem
+
 from chaosctl.client import Client
+from chaosctl.exits import Exit
 from chaosctl.following import (
     ABORT,
     RENEW,
@@ -111,9 +114,14 @@ class Follower:
                     post(Lost(activity, "it ended the stream"))
         except Unreachable as lost:
             post(Lost(activity, lost.why))
-        except Stop as stop:
+        except Exception as error:
             if activity != RENEW:
-                post(Lost(activity, str(stop)) if self._following.owner and self._following.identifier else stop)
+                post(self._failed(activity, error))
+
+    def _failed(self, activity: str, error: Exception) -> Event | Stop:
+        """Nothing that goes wrong makes us forget what is ours: it is tried again while it may be out there."""
+        stop = error if isinstance(error, Stop) else Stop(Exit.INTERNAL, [Problem(activity, "", f"failed: {error!r}")])
+        return Lost(activity, str(stop)) if self._following.owner and self._following.identifier else stop
 
     def _events_of(self, activity: str, client: Client) -> Iterator[Event]:
         identifier = self._following.identifier

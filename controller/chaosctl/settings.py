@@ -69,7 +69,7 @@ def _checked(address: str) -> str:
     host, _, port = address.rpartition(":")
     well_formed = host and "/" not in address and (":" not in host or host.startswith("["))
     if not well_formed or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= _LAST_PORT:
-        remedy = "must be HOST:PORT, as chaos.example.org:7700 or [2001:db8::1]:7700"
+        remedy = "must be HOST:PORT, as chaos.example.org:7443 or [2001:db8::1]:7443"
         raise Stop(Exit.INPUT, [Problem("--controller", address, remedy)])
     return address
 

@@ -6,6 +6,7 @@ from typing import Any
 from chaos_protocol import catalogue
 
 from chaosctl import human
+from chaosctl.exits import OVER
 from chaosctl.render import Page, Sheet
 
 Document = Mapping[str, Any]
@@ -113,10 +114,16 @@ def _summary(experiment: Document) -> list[str]:
         state_of(experiment),
         "; ".join(map(human.fault_line, spec.get("faults", []))),
         names,
-        human.coarse(human.seconds_of(experiment["left"])) if experiment.get("left") else "",
+        _left(experiment),
         experiment.get("by", ""),
         human.clock(experiment.get("created", "")),
     ]
+
+
+def _left(experiment: Document) -> str:
+    if experiment.get("state") in OVER or not experiment.get("left"):
+        return ""
+    return human.coarse(human.seconds_of(experiment["left"]))
 
 
 def receipts_page(report: Document) -> Page:
@@ -130,21 +137,28 @@ def receipts_page(report: Document) -> Page:
 
 def plan_page(plan: Document) -> Page:
     """Who will be hit, why everyone else will not, and whether it would run now."""
-    targets, spared = plan.get("targets", []), plan.get("spared", [])
     spec = plan.get("spec", {})
     page: list[str | Sheet] = [f"fault     {human.fault_line(fault)}" for fault in spec.get("faults", [])]
     page.append(f"duration  {spec.get('duration', '')}, lease {spec.get('lease', '')}{_start(spec)}")
-    page += ["", f"{_hosts(len(targets))} will be hit:", Sheet(("HOST", "HOW", "NOTES"), list(map(_hit, targets)))]
-    page += ["", f"{_hosts(len(spared))} will not:", Sheet(("HOST", "WHY NOT"), list(map(_spared, spared)))]
+    page += _table("will be hit", ("HOST", "HOW", "NOTES"), list(map(_hit, plan.get("targets", []))))
+    page += _table("will not", ("HOST", "WHY NOT"), list(map(_spared, plan.get("spared", []))))
+    page.append("")
     if plan.get("budget"):
-        page += ["", f"budget    {plan['budget']}"]
+        page.append(f"budget    {plan['budget']}")
     if "seed" in spec.get("selection", {}):
         page.append(f"seed      {spec['selection']['seed']}")
+    if plan.get("hash"):
+        page.append(f"plan      {plan['hash']}{_until(plan)}")
     if plan.get("problems"):
         problems = Sheet(("CULPRIT", "VALUE", "REMEDY"), list(map(_problem, plan["problems"])))
         page += ["", "it would be refused now:", problems]
-    page.append(f"plan      {plan.get('hash', '')}{_until(plan)}")
     return page
+
+
+def _table(what: str, columns: tuple[str, ...], rows: list[list[str]]) -> list[str | Sheet]:
+    if not rows:
+        return ["", f"no host {what}"]
+    return ["", f"{_hosts(len(rows))} {what}:", Sheet(columns, rows)]
 
 
 def _hosts(count: int) -> str:

@@ -3,9 +3,15 @@
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from chaosctl.client import Client
 from chaosctl.exits import Exit
+from chaosctl.follow import Follower
+from chaosctl.following import Following
+from chaosctl.live import Board
+from chaosctl.stop import Stop
 
 from tests.chaosctl.conftest import Start, Started
 from tests.fakes.fake_controller import FakeController
@@ -122,3 +128,22 @@ def test_a_reader_that_left_does_not_end_the_experiment(controller: FakeControll
 
     assert result.code == Exit.DONE
     assert "Traceback" not in result.err
+
+
+class Silent:
+    """Nobody looks."""
+
+    def show(self, _: Board) -> None: ...
+    def say(self, _: str) -> None: ...
+
+
+def test_a_bug_of_ours_is_told(home: Path) -> None:
+    """Whatever goes wrong while asking ends in a status, never in waiting for ever."""
+
+    def broken(_: Client) -> dict[str, Any]:
+        raise ZeroDivisionError
+
+    with Client.connect(home) as client, pytest.raises(Stop, match="run: failed: ZeroDivisionError") as stop:
+        Follower(client, Following(owner=True), Silent(), broken).follow()
+
+    assert stop.value.code == Exit.INTERNAL

@@ -82,6 +82,13 @@ def test_a_plan() -> None:
     )
 
 
+def test_a_plan_that_hits_nobody() -> None:
+    """Says so in words, and has no hash to run."""
+    assert plain(plan_page({"spec": {"duration": "2m", "lease": "15s"}, "problems": []})) == (
+        "duration  2m, lease 15s\n\nno host will be hit\n\nno host will not\n"
+    )
+
+
 def test_a_plan_that_would_be_refused_says_why() -> None:
     """Each problem with culprit, value and remedy."""
     problem = {"culprit": "policy", "value": "3 hosts", "remedy": "at most 2 at once"}

@@ -14,10 +14,10 @@ TABLE = (
     (LOOK, "watch", "Follow an experiment to its end.", f"{_HERE}.watch:command"),
     (LOOK, "faults", "What can be injected, with every flag.", f"{_HERE}.faults:command"),
     (LOOK, "audit", "Who did what, when, to which hosts.", f"{_HERE}.audit:command"),
+    (LOOK, "help", "Help on a command, on exit codes, on output.", f"{_HERE}.help:command"),
     (FLEET, "hosts", "List hosts; label, retire or accept one.", f"{_HERE}.hosts:command"),
     (FLEET, "enroll-token", "A token with which a host joins.", f"{_HERE}.access:enroll_token"),
     (ACCESS, "login", "Become an operator or viewer with a token.", f"{_HERE}.login:command"),
     (ACCESS, "login-token", "A token with which a person logs in.", f"{_HERE}.access:login_token"),
     (ACCESS, "revoke", "Take somebody's certificates back.", f"{_HERE}.access:revoke"),
-    (ACCESS, "help", "Help on a command, on exit codes, on output.", f"{_HERE}.help:command"),
 )

@@ -48,9 +48,9 @@ def _login(context: click.Context, name: str, role: str, valid: str) -> None:
 
 
 @click.pass_context
-def _revoke(context: click.Context, name: str, role: str | None) -> None:
+def _revoke(context: click.Context, name: str, role: str) -> None:
     here = session.of(context)
-    emit(here, here.client.revoke(name, role or ""), revoked_page)
+    emit(here, here.client.revoke(name, role), revoked_page)
 
 
 def _valid() -> Flag:
@@ -106,8 +106,9 @@ revoke = Command(
         Flag(
             ["--role"],
             type=click.Choice(["agent", "operator", "viewer"]),
-            example="agent",
-            help="Only in this role, where a host and a person share a name.",
+            required=True,
+            example="viewer",
+            help="In which role; a host (agent) and a person may share a name.",
         ),
     ],
 )

@@ -65,7 +65,7 @@ def _inject(context: click.Context, asked: Asked) -> Exit:
     here = session.of(context)
     asked.check(_misfits(asked))
     if asked.options.get("dry_run"):
-        return _show_plan(here, asked.spec or {})
+        return _show_plan(here, asked)
     here.client.status()  # so that whatever fails from now on, it is not for want of a connection
     key, plan_hash = str(uuid.uuid4()), asked.options.get("plan_hash") or ""
     if asked.options.get("detach"):
@@ -102,14 +102,20 @@ def _last(here: Session, following: Following, code: Exit) -> Mapping[str, Any]:
         return following.experiment
 
 
-def _show_plan(here: Session, spec: Mapping[str, Any]) -> Exit:
-    plan = _in_flags(lambda: here.client.plan(spec))
-    emit(here, plan, views.plan_page)
+def _show_plan(here: Session, asked: Asked) -> Exit:
+    plan = _in_flags(lambda: here.client.plan(asked.spec or {}))
+    emit(here, plan, lambda shown: views.plan_page(_told_of_flags(shown) if asked.fault else shown))
     if plan["problems"]:
         here.terminal.note("chaosctl: this plan would be refused now")
         return exit_of_refusal(plan.get("reason", ""))
     here.terminal.note(f"run exactly this with: chaosctl inject --plan {plan.get('hash', '')}")
     return Exit.DONE
+
+
+def _told_of_flags(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    culprits = [flags.told_as(problem.get("culprit", "")) for problem in plan["problems"]]
+    problems = [{**problem, "culprit": culprit} for problem, culprit in zip(plan["problems"], culprits, strict=True)]
+    return {**plan, "problems": problems}
 
 
 def _in_flags(call: Callable[[], T]) -> T:
@@ -142,7 +148,7 @@ def _misfits(asked: Asked) -> list[Problem]:
 def _plan(context: click.Context, asked: Asked) -> Exit:
     here = session.of(context)
     asked.check(_misfits(asked))
-    return _show_plan(here, asked.spec or {})
+    return _show_plan(here, asked)
 
 
 command = FaultGroup(

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from chaos_protocol.v1 import options_pb2
 from chaosctl.exits import Exit
 
 from tests.chaosctl.conftest import Run
@@ -36,11 +37,10 @@ def test_bad_requests(home: Path, run: Run) -> None:
 
 
 def test_revoke(controller: FakeController, home: Path, run: Run) -> None:
-    """In every role, or only in one; what was taken back is printed."""
-    result = run(home, "revoke", "bob")
-    run(home, "revoke", "web1", "--role", "agent")
+    """In one role, never by a guess; what was taken back is printed."""
+    result = run(home, "revoke", "web1", "--role", "agent")
 
-    everywhere, agent = controller.asked("Revoke")
-    assert result.code == Exit.DONE
+    (request,) = controller.asked("Revoke")
     assert result.out.startswith("revoked abab")
-    assert (everywhere.HasField("role"), agent.HasField("role")) == (False, True)
+    assert (request.name, request.role) == ("web1", options_pb2.ROLE_AGENT)
+    assert run(home, "revoke", "web1").code == Exit.INPUT
