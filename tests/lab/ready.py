@@ -7,7 +7,7 @@ from chaosctl.client import Client
 from chaosctl.stop import Unreachable
 
 PATIENCE_S = 60.0
-PAUSE_S = 0.05
+PAUSE_S = 0.2
 
 
 def missing(client: Client, fleet: set[str]) -> set[str]:
