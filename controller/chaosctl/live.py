@@ -63,7 +63,9 @@ def _counted(following: Following) -> str:
 
 
 def _line(host: str, state: str, note: str) -> str:
-    return f"{host} {state}" + (f", {note}" if note and note != state else "")
+    if note.startswith(state):
+        return f"{host} {note}"
+    return f"{host} {state}{f', {note}' if note else ''}"
 
 
 def _row(target: Mapping[str, Any], receipt: Mapping[str, Any] | None, left: str) -> list[str]:

@@ -38,7 +38,9 @@ def _experiment_lines(experiment: Document) -> Iterator[str]:
 
 def why_ended(experiment: Document) -> str:
     """Why it is over, in words; nothing while it is not."""
-    return human.words(experiment.get("ended", ""))
+    ended = experiment.get("ended", "")
+    # `ended` and `ended_unix_ns` of an experiment share the key `ended`: when both are set, the instant is there.
+    return human.clock(ended) if ended[:1].isdigit() else human.words(ended)
 
 
 def state_of(row: Document) -> str:
@@ -66,7 +68,10 @@ def targets_sheet(experiment: Document) -> Sheet:
 
 
 def measurements(target: Document) -> list[str]:
-    """What was asked and what is seen, measure by measure as the catalogue lists them; answers to a parameter first."""
+    """What was asked and what is seen, as the catalogue lists it: answers to a parameter, then what was counted.
+
+    Counts of nothing say little and are left out, but for the first.
+    """
     observed = target.get("observed", {})
     asked, counted = [], []
     for arm, parameters in target.get("fault", {}).items():
@@ -75,9 +80,9 @@ def measurements(target: Document) -> list[str]:
             if measure.name not in observed:
                 continue
             seen = human.measured(measure.unit, observed[measure.name])
-            if not measure.of:
+            if not measure.of and (observed[measure.name] or not counted):
                 counted.append(f"{measure.name.replace('_', ' ')} {seen}")
-            elif measure.of in parameters and (observed[measure.name] or parameters[measure.of] != "0s"):
+            elif measure.of and measure.of in parameters and (observed[measure.name] or parameters[measure.of] != "0s"):
                 asked.append(f"{measure.of} {parameters[measure.of]}, seen {seen}")
     return [*asked, *counted]
 

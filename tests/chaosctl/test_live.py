@@ -99,7 +99,7 @@ def test_lines_of_an_abort(capsys: pytest.CaptureFixture[str]) -> None:
 
     Lines(Terminal({})).show(receipts_board(report))
 
-    assert capsys.readouterr().err.endswith("web1 clean, clean, inert after 4 ms\n")
+    assert capsys.readouterr().err.endswith("Z web1 clean, inert after 4 ms\n")
 
 
 def test_no_table_where_none_can_be_drawn() -> None:

@@ -157,6 +157,13 @@ def test_measures_that_answer_to_a_parameter_come_first() -> None:
     assert measurements(target) == ["delay 100ms, seen 99.0ms", "matched packets 3"]
 
 
+def test_counts_of_nothing_are_left_out() -> None:
+    """But for the first, which says that nothing was matched."""
+    target = {**TARGET, "observed": {"matched_packets": 0.0, "matched_bytes": 0.0, "dropped_packets": 2.0}}
+
+    assert measurements(target) == ["matched packets 0", "dropped packets 2"]
+
+
 def test_a_fault_newer_than_this_program_has_no_measures() -> None:
     """It is shown all the same."""
     assert measurements({"fault": {}, "observed": {"x_ns": 1.0}}) == []
