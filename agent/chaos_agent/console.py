@@ -1,9 +1,11 @@
-"""The command line of `chaos-agent`. Commands but `run` and `enroll` need no network, and `revert` no daemon."""
+"""The command line of `chaos-agent`. Commands but `run` and `enroll` need no network, and `revert` no daemon.
 
-import asyncio
+The daemon itself goes around it, see `starting`: what `run` does with the configuration is the caller's to give.
+"""
+
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 from chaos_protocol.problems import Problem, Refused
@@ -11,22 +13,11 @@ from chaos_protocol.problems import Problem, Refused
 from chaos_agent import config as configuration
 from chaos_agent.config import Config
 
-_REFUSED, _UNPROVED = 2, 6
+_UNPROVED = 6
+_SERVE = "serve"
 
 
-class _Group(click.Group):
-    """Refusals are answers: every problem on a line of its own, and exit code 2."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except Refused as refused:
-            for problem in refused.problems:
-                click.echo(f"chaos-agent: {problem}", err=True)
-            ctx.exit(_REFUSED)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
     "path",
@@ -41,21 +32,16 @@ def main(ctx: click.Context, path: Path) -> None:
     """The chaosctl agent of this host: it injects faults, and above all it undoes them."""
     if path != configuration.DEFAULT and not path.exists():
         raise Refused([Problem("--config", str(path), "no such file")])
+    ctx.meta[_SERVE] = ctx.obj
     ctx.obj = configuration.load(path)
 
 
 @main.command()
-@click.pass_obj
-def run(config: Config) -> None:
+@click.pass_context
+def run(ctx: click.Context) -> None:
     """Serve the controller until SIGTERM. Leftovers of an earlier run are reverted first."""
-    from chaos_protocol import jsonlog
-
-    from chaos_agent import daemon
-    from chaos_agent.host import process
-
-    jsonlog.start()
-    process.protect_from_the_oom_killer()
-    asyncio.run(daemon.run(config))
+    serve: Callable[[Config], None] = ctx.meta[_SERVE]
+    serve(ctx.obj)
 
 
 @main.command()

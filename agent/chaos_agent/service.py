@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from importlib.metadata import version
 
-from chaos_protocol import catalogue
+from chaos_protocol import VERSION, catalogue
 from chaos_protocol.problems import Problem, Refused
 from chaos_protocol.serving import Caller
 from chaos_protocol.v1 import agent_pb2
@@ -42,7 +41,7 @@ class Service:
         return agent_pb2.Description(
             name=self._name,
             fleet=self.fleet,
-            version=version("chaosctl"),
+            version=VERSION,
             protocol=PROTOCOL,
             catalogue=catalogue.catalogue_hash(),
             kinds=status,

@@ -1,4 +1,4 @@
 """What agent, controller and command line share: the protocol and how its values are read and written."""
 
 VERSION = "0.1.0"
-"""Of the whole project; its package takes it from here. Read as a constant: importlib.metadata costs 2 MB."""
+"""The project's, as in pyproject.toml. A constant, because asking importlib.metadata costs the daemon 2 MB."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos_agent.contract import Claim, Reverted, Settings
-from chaos_agent.faults.latency import Held, Latency
+from chaos_agent.faults.latency import Latency
 from chaos_agent.host.netlink import Netlink
+from chaos_agent.network.fading import Fading
 from chaos_agent.network.held import StartEngine
 from chaos_agent.network.netem import NetemEngine
 
@@ -28,7 +29,7 @@ class Running:
     host: Host
     injection_id: str
     undo: dict[str, object]
-    held: Held
+    held: Fading
     claims: list[Claim]
 
     def revert(self) -> Reverted:
@@ -54,7 +55,7 @@ class Latencies:
             verdict = fault.check(injection_id, self.settings())
             assert not verdict.problems, verdict.problems
             undo = json.loads(json.dumps(verdict.undo))  # as it comes back from the journal
-            held = Held(Netlink(), undo, self.start)
+            held = Fading(Netlink(), undo, self.start)
             self.running.append(Running(host, injection_id, undo, held, list(verdict.claims)))
             held.open(fault.shape, now() + int(lasts_s * SECOND))
         return self.running[-1]

@@ -1,27 +1,23 @@
 """Delay packets on their way out of or into the host; the root qdisc and everybody's filters stay as they are."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self, cast
 
 from chaos_protocol.problems import Problem
 
-from chaos_agent.contract import Parameters, Reverted, Settings, Undo, Verdict
+from chaos_agent.contract import Held, Parameters, Reverted, Settings, Undo, Verdict
 from chaos_agent.host import links
 from chaos_agent.host.netlink import Netlink
 from chaos_agent.host.tc_netem import Shape
 from chaos_agent.network import marks
 from chaos_agent.network import undo as network_undo
-from chaos_agent.network.held import Diversion
 from chaos_agent.network.parameters import Traffic
 from chaos_agent.network.planning import Plan, plan_diversion
 
 _ASSUMED_MBIT = 10_000  # where the driver does not know: most virtual interfaces
 _FEWEST_PACKETS, _ROOM = 1000, 1.25
 _WIDEST_JITTER_NS = 2**31 - 1  # netem keeps it in 32 bits
-_FADE_DELAYS, _FADE_LONGEST_NS, _FADE_STEPS, _FADE_SPARE = 5, 10_000_000_000, 40, 0.1
-_GLANCE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +75,10 @@ class Latency:
         packets = megabits * 1_000_000 / 8 * (self.delay_ns + self.jitter_ns) / 1e9 / link.mtu
         return int(max(_FEWEST_PACKETS, min(packets * _ROOM, cap_bytes / link.mtu)))
 
-    def inject(self, undo: Undo, expires_ns: int) -> "Held":
-        held = Held(Netlink(), undo)
+    def inject(self, undo: Undo, expires_ns: int) -> Held:
+        from chaos_agent.network.fading import Fading  # the worker alone needs it
+
+        held = Fading(Netlink(), undo)
         held.open(self.shape, expires_ns)
         return held
 
@@ -115,25 +113,6 @@ class Latency:
         if self.jitter_ns and self.in_order:
             notes.append("packets keep their order, so jitter raises the mean delay; see what is observed")
         return notes
-
-
-class Held(Diversion):
-    """A latency in effect; it can fade, so that its end neither loses nor reorders a packet."""
-
-    def fade_ns(self) -> int:
-        longest = cast(int, self._undo["delay_ns"]) + cast(int, self._undo["jitter_ns"])
-        return min(_FADE_DELAYS * longest, _FADE_LONGEST_NS)
-
-    def fade(self, until_ns: int, hurry: Callable[[], bool]) -> None:
-        begin = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        steps_end = until_ns - int((until_ns - begin) * _FADE_SPARE)  # then all is out before the gate closes
-        for step in range(1, _FADE_STEPS + 1):
-            due = begin + (steps_end - begin) * step // _FADE_STEPS
-            while (remaining := due - time.clock_gettime_ns(time.CLOCK_BOOTTIME)) > 0:
-                if hurry():
-                    return
-                time.sleep(min(_GLANCE_S, remaining / 1e9))
-            self.change(1 - step / _FADE_STEPS)
 
 
 FAULT = Latency
