@@ -73,7 +73,8 @@ def measurements(target: Document) -> list[str]:
     Counts of nothing say little and are left out, but for the first.
     """
     observed = target.get("observed", {})
-    asked, counted = [], []
+    asked: list[str] = []
+    counted: list[str] = []
     for arm, parameters in target.get("fault", {}).items():
         kind = catalogue.kinds().get(arm.replace("_", "-"))
         for measure in kind.measures if kind else ():

@@ -252,8 +252,9 @@ class FakeController:
         await self._admit("Watch", request)
         experiment = self._known(request.id)
         async for __ in self._changes():
+            over = experiment.state >= controller_pb2.EXPERIMENT_STATE_COMPLETED
             yield experiment
-            if experiment.state >= controller_pb2.EXPERIMENT_STATE_COMPLETED:
+            if over:
                 return
 
     async def _changes(self) -> AsyncIterator[None]:
