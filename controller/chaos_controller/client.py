@@ -21,6 +21,7 @@ from chaos_controller.store.records import AbortRecord
 from chaos_controller.timing import HostClock, Now
 
 CHECK_S = 6
+DESCRIBE_S = 20
 INJECT_S = 5
 ABORT_S = 3
 REVERT_S = 8
@@ -71,7 +72,7 @@ class Client:
 
     async def describe(self) -> Described:
         """Version, kinds and law."""
-        reply = await _answer(self._stub.Describe(agent_pb2.DescribeRequest(), timeout=CHECK_S))
+        reply = await _answer(self._stub.Describe(agent_pb2.DescribeRequest(), timeout=DESCRIBE_S))
         return Described(reply.version, reply.catalogue, reply.SerializeToString())
 
     async def check(self, faults: Sequence[Fault], duration_ns: int) -> tuple[tuple[Verdict, ...], Guard]:

@@ -1,6 +1,7 @@
 """`chaos-controller run`: puts the parts together and keeps them until SIGTERM."""
 
 import asyncio
+import contextlib
 import logging
 from functools import partial
 
@@ -117,7 +118,7 @@ class Daemon:
         gate = Gate(self.config.fleet, set(await self._reading(partial(self._inventory.revoked, self._now()))))
         saver = Saver(self._writing, self._history, self._records, self._retired)
         credentials = partial(Credentials.load, self.config.identity)
-        post = Post(self.config.fleet, term, fence, credentials, lambda: sorted(gate.revoked), self._now)
+        post = Post(self.config.fleet, term, fence, credentials, lambda: sorted(gate.revoked), self._now, tasks.spawn)
         fleet = Fleet(tasks, lambda name, address: Session(name, address, post, runner))
         runner = Runner(fleet, saver, self._now)
         aborts = Aborts(fence, fleet, runner, saver, tasks, self._now)
@@ -193,8 +194,13 @@ class Daemon:
             except TermRetiredError:
                 self._retired()
 
+    async def _still_in_charge(self) -> bool:
+        with contextlib.suppress(StoreUnavailableError):
+            return await self._reading(self._database.is_live)
+        return True
+
     async def _farewell(self, parts: Service) -> None:
-        if self.superseded:
+        if self.superseded or not await self._still_in_charge():
             return
         open_rows = sum(not row.is_settled for each in parts.runner.experiments for row in each.rows)
         log.info("stopping; %d injections go on under their leases and are taken up by the next start", open_rows)
@@ -202,7 +208,7 @@ class Daemon:
             await asyncio.wait_for(parts.saver.flush(), _LAST_WORDS_S)
             await self._writing(partial(self._inventory.touch, _contacts(parts)))
         except (TimeoutError, StoreUnavailableError, TermRetiredError) as error:
-            log.warning("the last changes could not be stored: %s", error)
+            log.warning("the last changes could not be stored: %s", str(error) or "the store does not answer")
 
 
 def _contacts(parts: Service) -> dict[str, int]:

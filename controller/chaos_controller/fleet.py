@@ -22,7 +22,7 @@ class Fleet:
         self._make_session = make_session
         self._records: dict[str, HostRecord] = {}
         self._sessions: dict[str, Session] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[None] | None] = {}
 
     def put(self, record: HostRecord) -> None:
         """Take up a host, new or changed. A new address or a new enrolment means a new session."""

@@ -200,10 +200,7 @@ class Service:
     async def _host(self, record: HostRecord) -> controller_pb2.Host:
         session = self.fleet.session(record.name)
         if session:
-            try:
-                await asyncio.wait_for(session.describe(), _DESCRIBE_S)
-            except TimeoutError:
-                session.give_up()
+            await session.wait_described(_DESCRIBE_S)
         return show.host(record, session, (row.injection_id for _, row in self.runner.rows_on(record.name)))
 
     async def LabelHost(self, request: controller_pb2.LabelHostRequest, caller: Caller) -> controller_pb2.Host:

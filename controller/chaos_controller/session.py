@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
@@ -62,6 +62,7 @@ class Post:
     credentials: Callable[[], Credentials]
     revoked: Callable[[], Sequence[str]]
     now: timing.Now
+    spawn: Callable[[Coroutine[Any, Any, None], str], object]
 
 
 class Session:
@@ -82,6 +83,7 @@ class Session:
         self._downs: asyncio.Queue[agent_pb2.HoldDown] | None = None
         self._limit: asyncio.Timeout | None = None
         self._online = asyncio.Event()
+        self._asked = asyncio.Event()
         self._seen_tick = 0
 
     @property
@@ -94,12 +96,18 @@ class Session:
             await asyncio.wait_for(self._online.wait(), seconds)
         return self.is_online
 
-    async def describe(self) -> Described:
-        """What the agent says of itself; asked once a connection, empty while it does not answer."""
-        if self.client and not self.described.wire:
-            with contextlib.suppress(HostLostError, Refused):
-                self.described = await self.client.describe()
-        return self.described
+    async def wait_described(self, seconds: float) -> None:
+        """Until the agent has said what it is; it is asked once a connection, and may need its time to look."""
+        if self.is_online:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), seconds)
+
+    async def _describe(self, client: Client, asked: asyncio.Event) -> None:
+        with contextlib.suppress(HostLostError, Refused):
+            described = await client.describe()
+            if client is self.client:
+                self.described = described
+        asked.set()
 
     async def run(self) -> None:
         """Keep the stream open."""
@@ -199,6 +207,8 @@ class Session:
         self._take_tick(client, welcome.tick, welcome.generation)
         self.client = client
         self._online.set()
+        self._asked = asyncio.Event()
+        self._post.spawn(self._describe(client, self._asked), f"describe {self.name}")
         log.info("%s is online", self.name)
         self._aborts(welcome.aborts_up, welcome.aborts_lifted)
         for event in welcome.unacknowledged:

@@ -28,7 +28,7 @@ def experiment(known: Experiment, fleet: Fleet, now: int) -> controller_pb2.Expe
         targets=(_target(known, row, fleet) for row in known.rows),
         created_unix_ns=known.created_at,
         started_unix_ns=known.started_at,
-        ended_unix_ns=known.ended_at,
+        over_unix_ns=known.ended_at,
         keepalive_ns=known.keepalive_ns,
     )
     if known.ended:
