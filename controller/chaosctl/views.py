@@ -38,9 +38,7 @@ def _experiment_lines(experiment: Document) -> Iterator[str]:
 
 def why_ended(experiment: Document) -> str:
     """Why it is over, in words; nothing while it is not."""
-    ended = experiment.get("ended", "")
-    # `ended` and `ended_unix_ns` of an experiment share the key `ended`: when both are set, the instant is there.
-    return human.clock(ended) if ended[:1].isdigit() else human.words(ended)
+    return human.words(experiment.get("ended", ""))
 
 
 def state_of(row: Document) -> str:

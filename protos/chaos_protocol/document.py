@@ -145,10 +145,7 @@ def _read_text(field: FieldDescriptor, value: object) -> object:
 
 
 def _read_number(parameter: catalogue.Parameter, value: object) -> int:
-    bare = parameter.unit in (options_pb2.UNIT_COUNT, options_pb2.UNIT_UNSPECIFIED)
-    if isinstance(value, int | float) and not isinstance(value, bool) and not (bare and isinstance(value, int)):
-        raise _UnreadableError(f"has no unit; write {values.example(parameter.unit)}")
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise _UnreadableError(f"must be {values.example(parameter.unit)}")
     number = values.parse(parameter.unit, str(value))
     wide = parameter.field.cpp_type in (FieldDescriptor.CPPTYPE_UINT64, FieldDescriptor.CPPTYPE_INT64)

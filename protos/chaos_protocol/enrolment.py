@@ -17,7 +17,7 @@ from chaos_protocol.problems import Problem, Refused
 from chaos_protocol.v1 import controller_pb2, controller_pb2_grpc, options_pb2
 
 _PREFIX = "chaos1."
-_PATIENCE_S = 15
+_CONNECT_WITHIN_S, _ANSWER_WITHIN_S = 5, 15
 
 
 def write_token(token: controller_pb2.Token) -> str:
@@ -77,14 +77,14 @@ def _ask(token: controller_pb2.Token, csr: bytes, advertise: str, machine_id: st
     request = controller_pb2.EnrolRequest(secret=token.secret, csr_der=csr, advertise=advertise, machine_id=machine_id)
     with calling.bearer_channel(token.enrol_address, _pem(token.ca_der), controller) as channel:
         try:
-            stub = controller_pb2_grpc.EnrolmentStub(channel)
-            return stub.Enrol(request, timeout=_PATIENCE_S, wait_for_ready=True)
-        except grpc.RpcError as error:
+            grpc.channel_ready_future(channel).result(_CONNECT_WITHIN_S)
+            return controller_pb2_grpc.EnrolmentStub(channel).Enrol(request, timeout=_ANSWER_WITHIN_S)
+        except (grpc.RpcError, grpc.FutureTimeoutError) as error:
             raise refusals.unpack(error) or _unreachable(token, error) from None
 
 
-def _unreachable(token: controller_pb2.Token, error: grpc.RpcError) -> Refused:
-    detail = error.details() if isinstance(error, grpc.Call) else ""
+def _unreachable(token: controller_pb2.Token, error: Exception) -> Refused:
+    detail = error.details() if isinstance(error, grpc.Call) else f"no connection within {_CONNECT_WITHIN_S} s"
     remedy = f"the controller's enrolment door does not answer ({detail}); is it running and reachable from here?"
     return Refused([Problem("controller", token.enrol_address, remedy)])
 

@@ -45,7 +45,7 @@ def pack(refused: Refused) -> tuple[tuple[str, bytes], ...]:
     return ((KEY, refusal.SerializeToString()),)
 
 
-def unpack(error: grpc.RpcError) -> Refused | None:
+def unpack(error: Exception) -> Refused | None:
     """The refusal that a failed call carries; None when it failed for another reason."""
     trailers: Any = error.trailing_metadata() if hasattr(error, "trailing_metadata") else None
     for key, value in trailers or ():

@@ -38,6 +38,13 @@ _WRITTEN: Mapping[int, tuple[str, ...]] = {
     options.UNIT_BYTES: ("TiB", "GiB", "MiB", "KiB", "TB", "GB", "MB", "kB"),
     options.UNIT_RATE: ("Tbit", "Gbit", "Mbit", "kbit"),
 }
+# What a number without a unit may have meant.
+_LIKELY: Mapping[int, tuple[str, ...]] = {
+    options.UNIT_DURATION: ("ms", "s"),
+    options.UNIT_BYTES: ("MB", "MiB"),
+    options.UNIT_RATE: ("Mbit", "MB/s"),
+    options.UNIT_SHARE: ("%",),
+}
 _BASE: Mapping[int, str] = {options.UNIT_BYTES: "B", options.UNIT_RATE: "bit", options.UNIT_SHARE: "%"}
 _PART = re.compile(r"(\d+(?:\.\d+)?|\.\d+)([A-Za-zµ%/]+)")
 _LONGEST = 64
@@ -81,7 +88,7 @@ def _parse_with_unit(unit: int, text: str) -> int:
     if text.startswith("-"):
         raise ValueError(f"must not be negative; write {example(unit)}")
     if re.fullmatch(r"\d+(\.\d+)?|\.\d+", text, re.ASCII):
-        raise ValueError(f"has no unit; write {example(unit)}")
+        raise ValueError(f"has no unit; write {' or '.join(text + word for word in _LIKELY[unit])}")
     parts = _PART.findall(text) if re.fullmatch(f"(?:{_PART.pattern})+", text, re.ASCII) else []
     if not parts or (len(parts) > 1 and unit != options.UNIT_DURATION):
         raise ValueError(f"can't be read; write {example(unit)}")

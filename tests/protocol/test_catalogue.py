@@ -1,8 +1,10 @@
 """The catalogue as read from the descriptors."""
 
+from types import ModuleType
+
 import pytest
 from chaos_protocol import catalogue, checking, document, values
-from chaos_protocol.v1 import controller_pb2
+from chaos_protocol.v1 import agent_pb2, controller_pb2, faults_pb2
 
 PARAMETERS = [(kind, parameter) for kind in catalogue.kinds().values() for parameter in kind.parameters]
 ids = [f"{kind.name}.{parameter.key}" for kind, parameter in PARAMETERS]
@@ -36,3 +38,11 @@ def test_aliases_never_hide_a_flag() -> None:
     for kind in catalogue.kinds().values():
         flags = {parameter.flag for parameter in (*kind.parameters, *spec, *selection)}
         assert not flags & {f"--{alias}" for parameter in kind.parameters for alias in parameter.aliases}
+
+
+@pytest.mark.parametrize("proto", [agent_pb2, controller_pb2, faults_pb2], ids=lambda proto: proto.DESCRIPTOR.name)
+def test_no_two_fields_of_a_message_share_a_key(proto: ModuleType) -> None:
+    """A key less its unit must still be one field's alone, or one hides the other in files and JSON."""
+    for message in proto.DESCRIPTOR.message_types_by_name.values():
+        keys = [parameter.key for parameter in catalogue.parameters_of(message)]
+        assert sorted(set(keys)) == sorted(keys), message.name

@@ -45,7 +45,7 @@ def test_what_is_written_is_read_back() -> None:
         ({"faults": []}, "faults: is required"),
         ({"faults": [{}]}, "faults[0]: must have one of: latency"),
         ({"faults": [{"latency": {}}]}, "faults[0].latency.delay: is required, as 100ms"),
-        ({"faults": [{"latency": {"delay": 100}}]}, "faults[0].latency.delay: 100: has no unit; write 100ms"),
+        ({"faults": [{"latency": {"delay": 100}}]}, "faults[0].latency.delay: 100: has no unit; write 100ms or 100s"),
         ({"faults": [{"latency": {"delay": "2h"}}]}, "faults[0].latency.delay: 2h: must be at most 60s"),
         ({"faults": [{"latency": {"delay": "0s"}}]}, "faults[0].latency.delay: 0s: must be at least 1us"),
         ({"duration": True}, "duration: true: must be 100ms"),

@@ -37,7 +37,7 @@ def test_reads_what_people_write(unit: int, text: str, number: int) -> None:
     ("unit", "text", "remedy"),
     [
         # unit, as written, what the answer says
-        (o.UNIT_DURATION, "100", "has no unit; write 100ms"),
+        (o.UNIT_DURATION, "100", "has no unit; write 100ms or 100s"),
         (o.UNIT_DURATION, "0", "has no unit"),
         (o.UNIT_DURATION, "-5ms", "must not be negative"),
         (o.UNIT_DURATION, "5 parsecs", "can't be read"),
@@ -47,7 +47,7 @@ def test_reads_what_people_write(unit: int, text: str, number: int) -> None:
         (o.UNIT_DURATION, "9" * 70 + "s", "too long"),
         (o.UNIT_DURATION, "١s", "can't be read"),
         (o.UNIT_RATE, "1mbps", "unknown unit 'mbps'; write 10Mbit or 1MB/s"),
-        (o.UNIT_SHARE, "0.2", "has no unit; write 20%"),
+        (o.UNIT_SHARE, "0.2", "has no unit; write 0.2%"),
         (o.UNIT_COUNT, "2.5", "whole number"),
         (o.UNIT_INSTANT, "2026-01-01T00:00:00", "no time zone"),
         (o.UNIT_INSTANT, "tomorrow", "no point in time"),

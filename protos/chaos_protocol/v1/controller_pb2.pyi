@@ -505,7 +505,7 @@ class Experiment(_message.Message):
     TARGETS_FIELD_NUMBER: _builtins.int
     CREATED_UNIX_NS_FIELD_NUMBER: _builtins.int
     STARTED_UNIX_NS_FIELD_NUMBER: _builtins.int
-    ENDED_UNIX_NS_FIELD_NUMBER: _builtins.int
+    OVER_UNIX_NS_FIELD_NUMBER: _builtins.int
     LEFT_NS_FIELD_NUMBER: _builtins.int
     KEEPALIVE_NS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
@@ -516,7 +516,7 @@ class Experiment(_message.Message):
     plan_hash: _builtins.str
     created_unix_ns: _builtins.int
     started_unix_ns: _builtins.int
-    ended_unix_ns: _builtins.int
+    over_unix_ns: _builtins.int
     left_ns: _builtins.int
     """time left until the deadline"""
     keepalive_ns: _builtins.int
@@ -537,13 +537,13 @@ class Experiment(_message.Message):
         targets: _abc.Iterable[Global___Target] | None = ...,
         created_unix_ns: _builtins.int | None = ...,
         started_unix_ns: _builtins.int | None = ...,
-        ended_unix_ns: _builtins.int | None = ...,
+        over_unix_ns: _builtins.int | None = ...,
         left_ns: _builtins.int | None = ...,
         keepalive_ns: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_by", b"_by", "_created_unix_ns", b"_created_unix_ns", "_ended", b"_ended", "_ended_unix_ns", b"_ended_unix_ns", "_id", b"_id", "_keepalive_ns", b"_keepalive_ns", "_left_ns", b"_left_ns", "_note", b"_note", "_plan_hash", b"_plan_hash", "_spec", b"_spec", "_started_unix_ns", b"_started_unix_ns", "_state", b"_state", "by", b"by", "created_unix_ns", b"created_unix_ns", "ended", b"ended", "ended_unix_ns", b"ended_unix_ns", "id", b"id", "keepalive_ns", b"keepalive_ns", "left_ns", b"left_ns", "note", b"note", "plan_hash", b"plan_hash", "spec", b"spec", "started_unix_ns", b"started_unix_ns", "state", b"state"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_by", b"_by", "_created_unix_ns", b"_created_unix_ns", "_ended", b"_ended", "_id", b"_id", "_keepalive_ns", b"_keepalive_ns", "_left_ns", b"_left_ns", "_note", b"_note", "_over_unix_ns", b"_over_unix_ns", "_plan_hash", b"_plan_hash", "_spec", b"_spec", "_started_unix_ns", b"_started_unix_ns", "_state", b"_state", "by", b"by", "created_unix_ns", b"created_unix_ns", "ended", b"ended", "id", b"id", "keepalive_ns", b"keepalive_ns", "left_ns", b"left_ns", "note", b"note", "over_unix_ns", b"over_unix_ns", "plan_hash", b"plan_hash", "spec", b"spec", "started_unix_ns", b"started_unix_ns", "state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_by", b"_by", "_created_unix_ns", b"_created_unix_ns", "_ended", b"_ended", "_ended_unix_ns", b"_ended_unix_ns", "_id", b"_id", "_keepalive_ns", b"_keepalive_ns", "_left_ns", b"_left_ns", "_note", b"_note", "_plan_hash", b"_plan_hash", "_spec", b"_spec", "_started_unix_ns", b"_started_unix_ns", "_state", b"_state", "by", b"by", "created_unix_ns", b"created_unix_ns", "ended", b"ended", "ended_unix_ns", b"ended_unix_ns", "id", b"id", "keepalive_ns", b"keepalive_ns", "left_ns", b"left_ns", "note", b"note", "plan_hash", b"plan_hash", "spec", b"spec", "started_unix_ns", b"started_unix_ns", "state", b"state", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_by", b"_by", "_created_unix_ns", b"_created_unix_ns", "_ended", b"_ended", "_id", b"_id", "_keepalive_ns", b"_keepalive_ns", "_left_ns", b"_left_ns", "_note", b"_note", "_over_unix_ns", b"_over_unix_ns", "_plan_hash", b"_plan_hash", "_spec", b"_spec", "_started_unix_ns", b"_started_unix_ns", "_state", b"_state", "by", b"by", "created_unix_ns", b"created_unix_ns", "ended", b"ended", "id", b"id", "keepalive_ns", b"keepalive_ns", "left_ns", b"left_ns", "note", b"note", "over_unix_ns", b"over_unix_ns", "plan_hash", b"plan_hash", "spec", b"spec", "started_unix_ns", b"started_unix_ns", "state", b"state", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__by: _TypeAlias = _typing.Literal["by"]  # noqa: Y015
     _WhichOneofArgType__by: _TypeAlias = _typing.Literal["_by", b"_by"]  # noqa: Y015
@@ -551,8 +551,6 @@ class Experiment(_message.Message):
     _WhichOneofArgType__created_unix_ns: _TypeAlias = _typing.Literal["_created_unix_ns", b"_created_unix_ns"]  # noqa: Y015
     _WhichOneofReturnType__ended: _TypeAlias = _typing.Literal["ended"]  # noqa: Y015
     _WhichOneofArgType__ended: _TypeAlias = _typing.Literal["_ended", b"_ended"]  # noqa: Y015
-    _WhichOneofReturnType__ended_unix_ns: _TypeAlias = _typing.Literal["ended_unix_ns"]  # noqa: Y015
-    _WhichOneofArgType__ended_unix_ns: _TypeAlias = _typing.Literal["_ended_unix_ns", b"_ended_unix_ns"]  # noqa: Y015
     _WhichOneofReturnType__id: _TypeAlias = _typing.Literal["id"]  # noqa: Y015
     _WhichOneofArgType__id: _TypeAlias = _typing.Literal["_id", b"_id"]  # noqa: Y015
     _WhichOneofReturnType__keepalive_ns: _TypeAlias = _typing.Literal["keepalive_ns"]  # noqa: Y015
@@ -561,6 +559,8 @@ class Experiment(_message.Message):
     _WhichOneofArgType__left_ns: _TypeAlias = _typing.Literal["_left_ns", b"_left_ns"]  # noqa: Y015
     _WhichOneofReturnType__note: _TypeAlias = _typing.Literal["note"]  # noqa: Y015
     _WhichOneofArgType__note: _TypeAlias = _typing.Literal["_note", b"_note"]  # noqa: Y015
+    _WhichOneofReturnType__over_unix_ns: _TypeAlias = _typing.Literal["over_unix_ns"]  # noqa: Y015
+    _WhichOneofArgType__over_unix_ns: _TypeAlias = _typing.Literal["_over_unix_ns", b"_over_unix_ns"]  # noqa: Y015
     _WhichOneofReturnType__plan_hash: _TypeAlias = _typing.Literal["plan_hash"]  # noqa: Y015
     _WhichOneofArgType__plan_hash: _TypeAlias = _typing.Literal["_plan_hash", b"_plan_hash"]  # noqa: Y015
     _WhichOneofReturnType__spec: _TypeAlias = _typing.Literal["spec"]  # noqa: Y015
@@ -576,8 +576,6 @@ class Experiment(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ended) -> _WhichOneofReturnType__ended | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__ended_unix_ns) -> _WhichOneofReturnType__ended_unix_ns | None: ...
-    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__id) -> _WhichOneofReturnType__id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__keepalive_ns) -> _WhichOneofReturnType__keepalive_ns | None: ...
@@ -585,6 +583,8 @@ class Experiment(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__left_ns) -> _WhichOneofReturnType__left_ns | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__note) -> _WhichOneofReturnType__note | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__over_unix_ns) -> _WhichOneofReturnType__over_unix_ns | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__plan_hash) -> _WhichOneofReturnType__plan_hash | None: ...
     @_typing.overload
