@@ -144,7 +144,8 @@ def plan_page(plan: Document) -> Page:
     spec = plan.get("spec", {})
     page: list[str | Sheet] = [f"fault     {human.fault_line(fault)}" for fault in spec.get("faults", [])]
     page.append(f"duration  {spec.get('duration', '')}, lease {spec.get('lease', '')}{_start(spec)}")
-    page += _table("will be hit", ("HOST", "HOW", "NOTES"), list(map(_hit, plan.get("targets", []))))
+    page += _table("will be hit", ("HOST", "HOW", "WHAT IS WRONG"), list(map(_hit, plan.get("targets", []))))
+    page += _notes(plan.get("targets", []))
     page += _table("will not", ("HOST", "WHY NOT"), list(map(_spared, plan.get("spared", []))))
     page.append("")
     if plan.get("budget"):
@@ -162,7 +163,9 @@ def plan_page(plan: Document) -> Page:
 def _table(what: str, columns: tuple[str, ...], rows: list[list[str]]) -> list[str | Sheet]:
     if not rows:
         return ["", f"no host {what}"]
-    return ["", f"{_hosts(len(rows))} {what}:", Sheet(columns, rows)]
+    # A last column that says nothing on any row is left out.
+    shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    return ["", f"{_hosts(len(rows))} {what}:", Sheet(columns[:shown], [row[:shown] for row in rows])]
 
 
 def _hosts(count: int) -> str:
@@ -179,9 +182,20 @@ def _until(plan: Document) -> str:
 
 def _hit(target: Document) -> list[str]:
     facts = [f"{key}={value}" for verdict in target["verdicts"] for key, value in verdict.get("facts", {}).items()]
-    notes = [note for verdict in target["verdicts"] for note in verdict.get("notes", [])]
     wrong = [" ".join(_problem(problem)) for verdict in target["verdicts"] for problem in verdict["problems"]]
-    return [target.get("host", ""), " ".join(facts), "; ".join([*wrong, *notes])]
+    return [target.get("host", ""), ", ".join(facts), "; ".join(wrong)]
+
+
+def _notes(targets: list[Document]) -> list[str | Sheet]:
+    """Each note once, with the hosts that it is of where it is not of all."""
+    hosts: dict[str, list[str]] = {}
+    for target in targets:
+        for note in dict.fromkeys(note for verdict in target["verdicts"] for note in verdict.get("notes", [])):
+            hosts.setdefault(note, []).append(target.get("host", ""))
+    lines = [
+        f"  {note}" if len(named) == len(targets) else f"  {', '.join(named)}: {note}" for note, named in hosts.items()
+    ]
+    return ["", "good to know:", *lines] if lines else []
 
 
 def _spared(spared: Document) -> list[str]:

@@ -44,6 +44,9 @@ PLAN: dict[str, Any] = {
 }
 
 
+NOTED: list[tuple[str, list[str]]] = [("web1", []), ("web2", ["alone"])]
+
+
 def test_an_experiment_that_is_over() -> None:
     """Who, what, on which hosts, what was seen, and when each was proved clean."""
     assert plain(experiment_page(EXPERIMENT)) == (
@@ -69,8 +72,11 @@ def test_a_plan() -> None:
         "duration  2m, lease 15s\n"
         "\n"
         "1 host will be hit:\n"
-        "HOST  HOW             NOTES\n"
-        "web1  interface=eth0  SSH stays untouched\n"
+        "HOST  HOW\n"
+        "web1  interface=eth0\n"
+        "\n"
+        "good to know:\n"
+        "  SSH stays untouched\n"
         "\n"
         "1 host will not:\n"
         "HOST  WHY NOT\n"
@@ -99,12 +105,21 @@ def test_a_plan_that_would_be_refused_says_why() -> None:
 
 
 def test_a_plan_shows_what_a_host_can_not() -> None:
-    """A problem of one host stands in its row, before the notes."""
+    """A problem of one host stands in its row."""
     verdict = {"facts": {}, "notes": ["a note"], "problems": [{"culprit": "sch_netem", "remedy": "modprobe it"}]}
 
     shown = plain(plan_page({**PLAN, "targets": [{"host": "web1", "verdicts": [verdict]}]}))
 
-    assert "sch_netem  modprobe it; a note" in shown
+    assert "HOST  HOW  WHAT IS WRONG\nweb1       sch_netem  modprobe it\n" in shown
+
+
+def test_a_plan_says_a_note_once() -> None:
+    """What holds of all hosts is said once; what holds of some names them."""
+    hosts = [{"host": host, "verdicts": [{"notes": ["both", *more], "problems": []}]} for host, more in NOTED]
+
+    shown = plain(plan_page({**PLAN, "targets": hosts}))
+
+    assert "good to know:\n  both\n  web2: alone\n" in shown
 
 
 def test_receipts_of_an_abort() -> None:
