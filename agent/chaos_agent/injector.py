@@ -49,6 +49,7 @@ class Injector:
         self.law = law
         self._examiner = Examiner(law, settings, self._holding)
         self._starting = asyncio.Lock()
+        self._saving = asyncio.Lock()
         self._live: dict[str, Live] = {}
         self._history: dict[str, Record] = ledger.history()
         self._listeners: list[Callable[[Record], None]] = []
@@ -315,7 +316,8 @@ class Injector:
     async def _save(self) -> None:
         """Make the standing durable. What can't be written still holds in memory, and is said loudly."""
         try:
-            await asyncio.to_thread(self._ledger.write_standing, self.standing)
+            async with self._saving:
+                await asyncio.to_thread(self._ledger.write_standing, self.standing)
         except OSError:
             log.exception("standing can't be written; it holds until the agent ends")
 

@@ -100,6 +100,18 @@ def test_abort_is_inert_at_once_and_keeps_the_next_out(agent_running: Running) -
     run(story())
 
 
+def test_aborts_at_the_same_time_are_all_durable(agent_running: Running) -> None:
+    """Two orders heard at once both survive the agent's end."""
+
+    async def story() -> None:
+        async with agent_running() as agent:
+            await asyncio.gather(*(agent.injector.abort([Order(name)]) for name in "abcdef"))
+
+        assert [order.id for order in Ledger(agent.folder / "state").standing().up] == list("abcdef")
+
+    run(story())
+
+
 def test_an_abort_while_starting_wins(agent_running: Running) -> None:
     """A start that is under way when the abort comes ends, whichever step it had reached."""
 
