@@ -11,6 +11,7 @@ from chaos_protocol.identity import Credentials
 from chaos_protocol.problems import Problem, Refused
 from chaos_protocol.v1 import agent_pb2
 
+from chaos_agent import kinds
 from chaos_agent.config import Config
 from chaos_agent.injector import Injector
 from chaos_agent.ledger import Ledger
@@ -28,15 +29,23 @@ async def run(config: Config) -> None:
     if not lock.take():
         raise Refused([Problem("state", str(config.state), "another chaos-agent runs on this folder")])
     injector = Injector(ledger, who.fleet, config.law, config.settings)
-    await injector.recover()
-    server = await _serve(config, Service(who.name, injector))
+    await asyncio.gather(injector.recover(), *(_probe(kind) for kind in kinds.names()))
+    service = Service(who.name, injector)
+    server = await _serve(config, service)
     log.info("%s of fleet %s listens on %s", who.name, who.fleet, config.listen)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, injector.stop)
     await injector.run()
+    service.close()
     await server.stop(_LAST_WORDS_S)
     log.info("ended; nothing is left on the host" if not injector.live else "ended with work left: %s", *injector.live)
+
+
+async def _probe(kind: str) -> None:
+    """Find out what this host can't do before anybody asks: it takes a while, once."""
+    for problem in await asyncio.to_thread(kinds.load(kind).missing):
+        log.warning("%s can't be had here: %s", kind, problem)
 
 
 async def _serve(config: Config, service: Service) -> grpc.aio.Server:

@@ -32,6 +32,11 @@ class Service:
     def is_revoked(self, fingerprint: str) -> bool:
         return fingerprint in self._injector.standing.revoked
 
+    def close(self) -> None:
+        """The agent ends: its controller is told so by the end of the stream."""
+        if self._session:
+            self._session.close()
+
     async def Describe(self, _: agent_pb2.DescribeRequest, __: Caller) -> agent_pb2.Description:
         missing = await asyncio.gather(*(asyncio.to_thread(kinds.load(kind).missing) for kind in kinds.names()))
         status = [

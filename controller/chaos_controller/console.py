@@ -11,7 +11,7 @@ from chaos_protocol.problems import Problem, Refused
 from chaos_controller import config as configuration
 from chaos_controller.config import Config
 
-DEFAULT = Path("/etc/chaosctl/controller.yaml")
+DEFAULT = Path("/etc/chaos-controller/controller.yaml")
 _REFUSED, _SUPERSEDED = 2, 1
 
 

@@ -187,8 +187,8 @@ def _reported(experiment: Experiment, row: Row, report: Report) -> tuple[Row, tu
     if experiment.is_ending or row.is_settled or row.state is TargetState.ENDING:
         # It lives though it should not: whatever we thought, the host is right.
         return _ending(known, Ended.UNSPECIFIED), (Revert(row.injection_id),)
-    is_active = report.state is InjectionState.ACTIVE
-    return replace(known, state=TargetState.ACTIVE if is_active else TargetState.TOLD), ()
+    state = TargetState.ACTIVE if report.state is InjectionState.ACTIVE else TargetState.TOLD
+    return replace(known, state=state, note=report.note), ()  # it answers: what was said of its silence is over
 
 
 def _with_facts(row: Row, report: Report) -> Row:

@@ -55,7 +55,7 @@ def _distribution() -> str:
 
 def _probe() -> dict[str, str]:
     """In a process of its own: who changes its namespace can't come back."""
-    command = [sys.executable, "-m", "chaos_agent.host.needs_probe"]
+    command = [sys.executable, "-S", "-m", "chaos_agent.host.needs_probe"]
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(

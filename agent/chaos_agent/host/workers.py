@@ -26,12 +26,17 @@ class WorkerProcess:
     ) -> "WorkerProcess":
         """A worker that waits for "go". Raises `OSError` when no process can be had."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, *program, str(folder), injection_id),
+            # Without `site`: what it would find is in PYTHONPATH, and a worker is waited for.
+            *(sys.executable, "-S", *program, str(folder), injection_id),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
             limit=_LONGEST_LINE,
-            env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
         )
         return cls(process)
 
