@@ -25,6 +25,7 @@ from chaos_agent.ledger import Ledger
 from chaos_agent.live import Live, told
 from chaos_agent.records import INJECTING, Ended, Outcome, Record
 from chaos_agent.standing import Objection, Order, Standing
+from chaos_agent.tasks import to_its_end
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,8 @@ class Injector:
 
     async def check(self, kind: str, parameters: Mapping[str, Any], duration_ns: int) -> tuple[Verdict, str]:
         """What a start would do here, and the kind of refusal if it has problems. Touches nothing."""
+        if closed := list(standing.objections_of_host(self.standing)):
+            return Verdict(problems=[Problem(each.culprit, each.value, each.remedy) for each in closed]), standing.FENCE
         try:
             return await self._examiner.examine(_NOBODY, kind, parameters, duration_ns), ""
         except Denied as denied:
@@ -113,16 +116,21 @@ class Injector:
     async def start(self, order: Start) -> Record:
         """Start an injection; returns when it is active or over, or says `injecting` after ten seconds.
 
-        The same id and digest again give the present record. Raises `Denied`.
+        The same id and digest again give the present record. Raises `Denied`. Whoever hangs up meanwhile stops nothing.
         """
+        beginning = self._begin(order)
+        begun = await (to_its_end(self._group, beginning) if self._group else beginning)
+        if isinstance(begun, Record):
+            return begun
+        return await begun.wait(lambda record: record.state not in ("pending", INJECTING), _ACTIVE_WITHIN_S)
+
+    async def _begin(self, order: Start) -> Live | Record:
         async with self._starting:
-            known = self._present(order)
-            if known is None:
-                live = await self._prepare(order)
-                await self._go(live, order)
-        if known is not None:
-            return known
-        return await live.wait(lambda record: record.state not in ("pending", INJECTING), _ACTIVE_WITHIN_S)
+            if known := self._present(order):
+                return known
+            live = await self._prepare(order)
+            await self._go(live, order)
+            return live
 
     def _present(self, order: Start) -> Record | None:
         live = self._live.get(order.id)
@@ -189,6 +197,7 @@ class Injector:
         with contextlib.suppress(OSError):
             done = await asyncio.to_thread(undoing.undo, self._ledger, live.record, Ended.OPERATOR)
             self._history[live.record.id] = done
+            await live.become(done)
         self._live.pop(live.record.id)
 
     # -- hold ------------------------------------------------------------------------------------------------------

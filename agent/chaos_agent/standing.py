@@ -106,6 +106,16 @@ class Objection:
     remedy: str
 
 
+_RESUME = "nothing starts on this host until `chaos-agent resume` is typed there"
+
+
+def objections_of_host(standing: Standing) -> Iterator[Objection]:
+    """What keeps every start out of this host alone; the fleet's fence is its controller's to tell."""
+    for order in standing.up:
+        if order.host_only:
+            yield Objection(FENCE, "abort", f"{order.by}: {order.reason}", _RESUME)
+
+
 def objections_to_start(
     standing: Standing, fleet: str, guard: Guard, *, now: int, ended_ids: Collection[str], injection_id: str
 ) -> Iterator[Objection]:
@@ -113,7 +123,8 @@ def objections_to_start(
     if guard.fleet != fleet:
         yield Objection(CALLER, "fleet", guard.fleet, f"this host belongs to {fleet!r}")
     for order in standing.up:
-        yield Objection(FENCE, "abort", f"{order.id} by {order.by}: {order.reason}", "lift the fence first")
+        remedy = _RESUME if order.host_only else "lift the fence first"
+        yield Objection(FENCE, "abort", f"{order.id} by {order.by}: {order.reason}", remedy)
     if injection_id in ended_ids:
         yield Objection(STALE, "injection", injection_id, "it has ended and never starts again; use a new id")
     if guard.generation != standing.generation:

@@ -118,7 +118,8 @@ def test_an_abort_while_starting_wins(agent_running: Running) -> None:
     async def story() -> None:
         async with agent_running() as agent:
             starting = asyncio.gather(agent.injector.start(agent.order()), return_exceptions=True)
-            await asyncio.sleep(0)  # the start is waiting for its check and its process
+            for _ in range(2):  # its own task, then: it is waiting for its check and its process
+                await asyncio.sleep(0)
 
             await agent.injector.abort([Order("a1")])
             await starting
@@ -140,6 +141,45 @@ def test_the_same_order_twice_injects_once(agent_running: Running) -> None:
             assert (first.id, second.id, len(agent.workers)) == ("one", "one", 1)
             with pytest.raises(Denied, match="use a new id"):
                 await agent.injector.start(replace(order, digest="other"))
+
+    run(story())
+
+
+def test_a_caller_who_hangs_up_leaves_no_half_start(agent_running: Running) -> None:
+    """A start whose caller gives up while it is being written down goes on, and is there when he asks again."""
+
+    async def story() -> None:
+        async with agent_running() as agent:
+            order = agent.order()
+            asking = asyncio.get_running_loop().create_task(agent.injector.start(order))
+            while not agent.injector.live:  # noqa: ASYNC110 - nobody is told of this moment
+                await asyncio.sleep(0)
+
+            asking.cancel()
+
+            await agent.until(lambda record: record.state == "active")
+            assert (await agent.injector.start(order)).state == "active"
+            assert len(agent.workers) == 1
+
+    run(story())
+
+
+def test_a_host_that_takes_nothing_says_so_when_it_is_planned(agent_running: Running) -> None:
+    """After an abort of this host alone a check is refused, naming who ordered it and how to end it."""
+
+    async def story() -> None:
+        async with agent_running() as agent:
+            order = agent.order()
+            await agent.injector.abort([Order("a1", "hands off", "root", host_only=True)])
+
+            verdict, kind = await agent.injector.check(order.kind, order.parameters, order.duration_ns)
+
+            assert kind == "fence"
+            assert [str(each) for each in verdict.problems] == [
+                "abort: root: hands off: nothing starts on this host until `chaos-agent resume` is typed there"
+            ]
+            await agent.injector.lift(["a1"])
+            assert not (await agent.injector.check(order.kind, order.parameters, order.duration_ns))[0].problems
 
     run(story())
 
