@@ -132,7 +132,7 @@ def _caller_is_lost(experiment: Experiment, now: int) -> bool:
 
 def _presumed(row: Row, until: int) -> Row:
     by_itself = Ended.DURATION if until == row.deadline else Ended.CONTROLLER_LOST
-    note = f"presumed clean since {timing.shown(until)}, not proved{f'; {row.note}' if row.note else ''}"
+    note = f"presumed clean since {timing.shown_latest(until)}, not proved{f'; {row.note}' if row.note else ''}"
     return replace(row, state=TargetState.PRESUMED_CLEAN, ended=row.ended or by_itself, note=note)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from chaos_controller.experiment import Row
 from chaos_controller.states import TargetState
-from chaos_controller.timing import lasting, shown
+from chaos_controller.timing import lasting, shown_latest
 
 _MILLISECOND = 10**6
 
@@ -53,7 +53,7 @@ def _says(row: Row, ordered_at: int, ends_at: int | None, reachable: bool) -> st
         return f"still present: {row.note}"
     if reachable:
         return f"reverting{_inert_after(row, ordered_at)}"
-    return f"unreachable, ends by itself at the latest {shown(ends_at)}" if ends_at else "unreachable"
+    return f"unreachable, ends by itself at the latest {shown_latest(ends_at)}" if ends_at else "unreachable"
 
 
 def _inert_after(row: Row, ordered_at: int) -> str:

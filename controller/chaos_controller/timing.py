@@ -70,6 +70,11 @@ def shown(instant: int) -> str:
     return values.show(units.INSTANT, instant // SECOND * SECOND)
 
 
+def shown_latest(instant: int) -> str:
+    """The same for the moment by which something is over at the latest: never earlier than it."""
+    return shown(instant + SECOND - 1)
+
+
 def lasting(duration_ns: int) -> str:
     """A duration for sentences."""
     return values.show(units.DURATION, duration_ns)

@@ -101,6 +101,15 @@ def test_a_receipt_says_it_in_a_line(row: Row, reachable: bool, says: str) -> No
     assert receipts.of_row("e", row, NOON, NOON + 15 * SECOND, reachable).says == says
 
 
+def test_a_bound_is_never_told_too_early() -> None:
+    """A host that ends by itself within a second is said to end at that second's end, not at its beginning."""
+    row = Row("i", "a", state=TargetState.ENDING)
+
+    said = receipts.of_row("e", row, NOON, NOON + 15 * SECOND + 1, reachable=False).says
+
+    assert said.endswith("at the latest 2027-01-15T08:00:16Z")
+
+
 def test_a_token_is_refused_with_every_problem() -> None:
     """Name, role and labels at once."""
     pem = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
