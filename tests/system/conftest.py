@@ -17,5 +17,6 @@ def fleet(whole_fleet: Fleet) -> Iterator[Fleet]:
     """The controller's client. A test that leaves anything on any host fails."""
     before = {host: picture(host) for host in HOSTS}
     yield whole_fleet
+    whole_fleet.make_whole()
     whole_fleet.make_clean()
     assert before == {host: picture(host) for host in HOSTS}
