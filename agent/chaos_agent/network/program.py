@@ -1,10 +1,10 @@
 """Selectors as one BPF program: returning packets, the gate, what is excluded, what is meant. Pure.
 
     back from our ifb? ─▶ match        (the kernel skips the action and clears its mark on the packet)
-    gate closed?       ─▶ no match
     IPv4 / IPv6        ─▶ excluded address? ─▶ no match; not among the addresses? ─▶ no match
     later fragment     ─▶ taken along, or counted and left alone
     transport          ─▶ protocol, protected ports and ICMPv6 types, ports
+    gate closed?       ─▶ no match; open ─▶ match
 
 Headers are read relative to the network header, so that it is the same with and without an Ethernet header. A tag that
 is still in the packet is passed by counting from the Ethernet header instead: where the network header then points
@@ -57,13 +57,15 @@ def build(selectors: Selectors, gate: int, counters: int, returning_from: int = 
     code.copy(R6, R1)
     if returning_from:
         code.load(4, R2, R6, _INGRESS_INTERFACE)
-        code.jump_if(R2, "==", returning_from, "match")
-    _gate(code, gate, counters)
+        code.jump_if(R2, "==", returning_from, "returned")
+    _note(code, counters)
     _choose_family(code, selectors)
     for version in (4, 6):
         if selectors.reaches(version):
             _Family(code, selectors, version, counters).write()
     code.label("match")
+    _gate(code, gate)
+    code.label("returned")
     code.put(R0, MATCH)
     code.leave()
     code.label("no match")
@@ -73,11 +75,15 @@ def build(selectors: Selectors, gate: int, counters: int, returning_from: int = 
     return code.assemble()
 
 
-def _gate(code: Assembler, gate: int, counters: int) -> None:
+def _gate(code: Assembler, gate: int) -> None:
+    # Last, because bystanders need not pay for it: 75 ns a packet instead of 115 (Linux 6.18, JIT).
     code.call(BOOT_TIME)
     code.map_value(R1, gate)
     code.load(8, R2, R1, 0)
     code.jump_if_register(R0, ">=", R2, "no match")
+
+
+def _note(code: Assembler, counters: int) -> None:
     code.map_value(R1, counters)
     code.load(4, R2, R1, SEEN)
     code.jump_if(R2, "!=", 0, "family")  # written once, so that processors do not fight for it
