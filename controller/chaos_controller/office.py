@@ -129,19 +129,14 @@ class Office:
         return token.text
 
     async def revoke(self, role: str, name: str) -> list[str]:
-        """Revoke every certificate of this name, in one role or (without) in all, at once and everywhere."""
-        if role and role not in tokens.ROLES:
+        """Revoke every certificate of this role and name, at once and everywhere; returns them."""
+        if role not in tokens.ROLES:
             raise Refused([Problem("role", role, f"must be one of {', '.join(tokens.ROLES)}")])
-        revoked: list[str] = []
-        for each in [role] if role else tokens.ROLES:
-            found = await self._desk.write(partial(self._inventory.revoke, each, name, self._now()))
-            if found and each == AGENT and (record := self._fleet.record(name)):
-                await self._change(record, revoked_at=self._now())
-            revoked += found
+        revoked = await self._desk.write(partial(self._inventory.revoke, role, name, self._now()))
         if not revoked:
-            raise Refused(
-                [Problem("name", name, f"no {role or 'host or person'} of this name has a certificate")], Reason.MISSING
-            )
+            raise Refused([Problem("name", name, f"no {role} of this name has a certificate")], Reason.MISSING)
+        if role == AGENT and (record := self._fleet.record(name)):
+            await self._change(record, revoked_at=self._now())
         self.shut_out(revoked)
         return revoked
 

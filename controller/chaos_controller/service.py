@@ -230,8 +230,8 @@ class Service:
         return controller_pb2.TokenReply(token=text, expires_unix_ns=expires_at)
 
     async def Revoke(self, request: controller_pb2.RevokeRequest, caller: Caller) -> controller_pb2.RevokeReply:
-        role = _role(request.role) if request.HasField("role") else ""
-        with self.auditor.call(caller, f"revoke {role}".rstrip(), request.name) as entry:
+        role = _role(request.role)
+        with self.auditor.call(caller, f"revoke {role}", request.name) as entry:
             revoked = await self.office.revoke(role, request.name)
             entry.result = f"revoked {len(revoked)}"
         return controller_pb2.RevokeReply(revoked=revoked)
