@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.fleet import HOSTS, Fleet, picture
+from tests.system.fleet import Fleet, pictures
 
 
 @pytest.fixture(scope="session")
@@ -15,8 +15,9 @@ def whole_fleet() -> Fleet:
 @pytest.fixture
 def fleet(whole_fleet: Fleet) -> Iterator[Fleet]:
     """The controller's client. A test that leaves anything on any host fails."""
-    before = {host: picture(host) for host in HOSTS}
     yield whole_fleet
     whole_fleet.make_whole()
     whole_fleet.make_clean()
-    assert before == {host: picture(host) for host in HOSTS}
+    # What was found after the test before is what this one began with.
+    before, whole_fleet.as_found = whole_fleet.as_found, pictures()
+    assert before == whole_fleet.as_found

@@ -26,9 +26,11 @@ from chaosctl.stop import Stop, Unreachable
 HOSTS = os.environ.get("HOSTS", "web1 web2 web3 db1").split()
 OVER = ("completed", "aborted", "failed")
 PICTURE = """
-tc qdisc
+{
+    echo qdisc
+    for d in /sys/class/net/*; do echo filter show dev ${d##*/} egress; echo filter show dev ${d##*/} ingress; done
+} | tc -force -batch -
 ip -d -o link
-for d in $(ls /sys/class/net); do tc filter show dev $d egress; tc filter show dev $d ingress; done
 """
 LAB = Path("/run/lab/hosts")
 """What the daemons of each machine have on disk."""
@@ -126,7 +128,7 @@ class Pinging:
 
 def daemon(host: str) -> int:
     """Process id of a host's agent, or of the controller."""
-    return int(lab("pid", host))
+    return int((LAB / host / "pid").read_text())
 
 
 def worker(host: str) -> int:
@@ -208,6 +210,11 @@ def picture(host: str) -> str:
     return on(host, "sh", "-c", PICTURE)
 
 
+def pictures() -> dict[str, str]:
+    """The same of every host."""
+    return {host: picture(host) for host in HOSTS}
+
+
 def latency(delay: str, hosts: str = "web1", **more: Any) -> dict[str, Any]:
     """An experiment file: keyword arguments are parameters of the fault, or of the experiment."""
     experiment = {"duration": "20s"} | {key: more.pop(key) for key in ("duration", "lease", "start_in") if key in more}
@@ -219,6 +226,7 @@ class Fleet:
 
     def __init__(self) -> None:
         self.client = Client.connect()
+        self.as_found = pictures()
 
     def run(self, spec: Mapping[str, Any], keepalive: str = "0s") -> str:
         """Start an experiment and wait until every target is active (or it is over); its id."""
@@ -279,7 +287,7 @@ class Fleet:
             lab("mend", name)
         for name in ("controller", *HOSTS):
             try:
-                os.kill(int((LAB / name / "pid").read_text()), signal.SIGCONT)
+                os.kill(daemon(name), signal.SIGCONT)
             except ProcessLookupError:
                 lab("start", name)
         self.wait_online()

@@ -24,7 +24,7 @@ from tests.system.fleet import (
     journal,
     lab,
     latency,
-    picture,
+    pictures,
     workers,
 )
 
@@ -35,11 +35,11 @@ Typed = Callable[..., tuple[int, str]]
 @pytest.fixture(scope="module", autouse=True)
 def untouched(whole_fleet: Fleet) -> Iterator[None]:
     """Nothing here may touch a host, nor leave an experiment behind."""
-    before = {host: picture(host) for host in HOSTS}
+    before = pictures()
     known = whole_fleet.client.experiments(over=True)
     yield
     assert known == whole_fleet.client.experiments(over=True)
-    assert before == {host: picture(host) for host in HOSTS}
+    assert before == pictures()
     assert not any(journal(host) or workers(host) for host in HOSTS)
 
 

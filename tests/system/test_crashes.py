@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.system.fleet import (
-    HOSTS,
     LAB,
     Fleet,
     Pinging,
@@ -20,6 +19,7 @@ from tests.system.fleet import (
     latency,
     on,
     picture,
+    pictures,
     ping,
     states,
     wait_until,
@@ -156,7 +156,7 @@ def test_a_host_that_dies_while_it_injects_ends_clean(fleet: Fleet, moment: str)
 
 def test_hosts_of_a_killed_controller_end_within_the_lease(fleet: Fleet) -> None:
     """The controller is killed and stays dead: every host is clean within the lease."""
-    before = {host: picture(host) for host in HOSTS}
+    before = pictures()
     fleet.run(latency("100ms", "web*", duration="60s", lease="6s"))
     with Pinging("web1") as pinging:
         assert ping("web1", 5).least >= DELAYED_MS
@@ -167,7 +167,7 @@ def test_hosts_of_a_killed_controller_end_within_the_lease(fleet: Fleet) -> None
 
     assert 0 < pinging.last(DELAYED_MS) - killed <= 6
     assert cleaned - killed <= 6 + 2
-    assert before == {host: picture(host) for host in HOSTS}
+    assert before == pictures()
     assert max(after.values()) < 20
     assert pinging.lost == set()
 
