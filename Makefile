@@ -7,8 +7,8 @@ bin := .venv/bin
 ready := .venv/ready
 
 # user-mode-linux and kmod: the lab's kernel where the machine's own has no netem. nftables: `lab cut`.
-# openssh-server: a second way into a host, which no fault may close. shellcheck: the lab's scripts.
-packages := user-mode-linux kmod iproute2 iputils-ping nftables procps util-linux openssh-server \
+# openssh-server: a second way into a host, which no fault may close. iperf3: bench. shellcheck: the scripts.
+packages := user-mode-linux kmod iproute2 iputils-ping nftables procps util-linux openssh-server iperf3 \
 	python3 python3-venv shellcheck
 
 help: ## this list
@@ -47,7 +47,7 @@ types: $(ready)
 	@$(bin)/mypy
 
 scripts: $(ready)
-	@shellcheck --severity=warning .ci/run tests/lab/{boot,lab,packages,python,uml,uml-init}
+	@shellcheck --severity=warning .ci/run bench/run tests/lab/{boot,lab,packages,python,uml,uml-init}
 
 generated: $(ready)
 	@fresh=$$(mktemp --directory); trap 'rm -rf $$fresh' EXIT; $(call generate,$$fresh); \
