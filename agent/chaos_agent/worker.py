@@ -74,10 +74,11 @@ class Worker:
         next_sample = clock.tick_ns()
         while self._end is None:
             now = clock.tick_ns()
-            self._end_by_clock(now, fade_ns)
-            if self._end is None and now >= next_sample:
+            if now >= next_sample:  # the first before anything may end it: no record without a measurement
                 self._sample(held)
                 next_sample = now + _SAMPLE_NS
+            if self._end is None:
+                self._end_by_clock(now, fade_ns)
             if self._end is None:
                 due = min(next_sample, self._record.lease_tick, self._record.deadline_tick - fade_ns)
                 self._obey(held, due - clock.tick_ns())

@@ -149,5 +149,7 @@ def _unless_ours() -> None:
 
 def _why(error: grpc.RpcError) -> str:
     if isinstance(error, grpc.aio.AioRpcError):
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return "not within its time"
         return f"{error.code().name.lower().replace('_', ' ')}: {error.details()}"
     return str(error)

@@ -54,7 +54,7 @@ Step = tuple[Experiment, tuple[Command, ...]]
 def step(experiment: Experiment, event: Event, now: int) -> Step:
     """The experiment after the event, and what is to be done."""
     changed, commands = _react(experiment, event, now)
-    return _conclude(changed, now), commands
+    return _judged_again(experiment, _conclude(changed, now)), commands
 
 
 def _react(experiment: Experiment, event: Event, now: int) -> Step:
@@ -194,7 +194,8 @@ def _reported(experiment: Experiment, row: Row, report: Report) -> tuple[Row, tu
 def _with_facts(row: Row, report: Report) -> Row:
     return replace(
         row,
-        ended=row.ended or report.ended,
+        # What was presumed of its end gives way to what the host says of it.
+        ended=(report.ended or row.ended) if row.state is TargetState.PRESUMED_CLEAN else (row.ended or report.ended),
         note=report.note or ("" if report.is_clean else row.note),
         first_lease=report.lease_ends or row.first_lease,
         active_at=report.active_at or row.active_at,
@@ -276,16 +277,29 @@ def _conclude(experiment: Experiment, now: int) -> Experiment:
 
 
 def _over(experiment: Experiment, now: int) -> Experiment:
+    return replace(_judged(experiment, experiment.ended, experiment.note), ended_at=now)
+
+
+def _judged(experiment: Experiment, ended: Ended, note: str) -> Experiment:
+    """Its state and why it ended; `ended` and `note` are what was ordered, if anything was."""
     causes = [row.ended for row in experiment.rows]
     unusual = [cause for cause in causes if cause is not Ended.DURATION]
-    ended = experiment.ended or (unusual[0] if unusual else Ended.DURATION)
+    ended = ended or (unusual[0] if unusual else Ended.DURATION)
     if ended in _ABORTING or Ended.OPERATOR in causes:
         state = ExperimentState.ABORTED
     elif unusual or any(not row.is_free for row in experiment.rows):
         state = ExperimentState.FAILED
     else:
         state = ExperimentState.COMPLETED
-    return replace(experiment, state=state, ended=ended, ended_at=now, note=experiment.note or _verdict(experiment))
+    return replace(experiment, state=state, ended=ended, note=note or _verdict(experiment))
+
+
+def _judged_again(before: Experiment, after: Experiment) -> Experiment:
+    """A host that was given up for unproved has told how it was: the record follows."""
+    if not before.is_over or before.rows == after.rows or before.note != _verdict(before):
+        return after
+    ordered = after.ended if after.ended in _ABORTING else Ended.UNSPECIFIED
+    return _judged(after, ordered, "")
 
 
 def _verdict(experiment: Experiment) -> str:

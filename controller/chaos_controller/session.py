@@ -15,7 +15,7 @@ from chaos_protocol.problems import Refused
 from chaos_protocol.v1 import agent_pb2
 
 from chaos_controller import timing, wire
-from chaos_controller.client import Client, Described, Guard, HostLostError
+from chaos_controller.client import INJECT_S, Client, Described, Guard, HostLostError
 from chaos_controller.events import Sampled
 from chaos_controller.experiment import Report
 from chaos_controller.fence import Fence
@@ -135,9 +135,12 @@ class Session:
             self._limit.reschedule(asyncio.get_running_loop().time())
 
     def expect_ticks(self) -> None:
-        """The host has got something to hold: from now on it speaks more often."""
+        """The host gets something to hold: from when it does it speaks more often.
+
+        Until then a busy one may be silent for as long as its answer is waited for: to hang up would not help it.
+        """
         if self._limit and self.is_online and not self._limit.expired():
-            self._limit.reschedule(asyncio.get_running_loop().time() + self._silence_s())
+            self._limit.reschedule(asyncio.get_running_loop().time() + max(self._silence_s(), INJECT_S))
 
     def push(self) -> None:
         """Send what is up, lifted and revoked now, without waiting for the next tick."""

@@ -219,4 +219,6 @@ class Following:
         failed = [row.get("host", "") for row in rows if row.get("ended", "duration") != "duration"]
         if failed:
             return f"failed on {', '.join(dict.fromkeys(failed))}; {every}"
-        return f"done; {every}"
+        unproven = [row.get("host", "") for row in rows if row.get("unproven")]
+        seen = f", but no effect could be seen on {', '.join(dict.fromkeys(unproven))}" if unproven else ""
+        return f"done; {every}{seen}"

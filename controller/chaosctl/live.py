@@ -91,7 +91,7 @@ def heading(following: Following, now: float) -> str:
     left = f", {human.coarse(following.left_s(now))} left" if experiment.get("left") and state == "running" else ""
     count = f"  ·  {counted}" if (counted := _counted(following)) else ""
     lost = f"; no controller for {human.coarse(now - following.lost_since)}" if following.lost_since is not None else ""
-    return f"{faults}  ·  {human.short_id(following.identifier)}  ·  {state}{left}{count}{lost}"
+    return f"{human.short_id(following.identifier)}  ·  {state}{left}{count}{lost}  ·  {faults}"
 
 
 def footing(following: Following) -> str:
@@ -144,7 +144,9 @@ def _drawn(board: Board) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    return Group(Text(safe(board.heading), style="bold"), table_of(board.sheet), Text(board.footing, style="dim"))
+    # A line that folds is one that the next drawing does not wipe away.
+    heading = Text(safe(board.heading), style="bold", no_wrap=True, overflow="ellipsis")
+    return Group(heading, table_of(board.sheet), Text(board.footing, style="dim", no_wrap=True, overflow="ellipsis"))
 
 
 class Lines:

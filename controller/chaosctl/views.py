@@ -82,7 +82,7 @@ def measurements(target: Document) -> list[str]:
             if not measure.of and (observed[measure.name] or not counted):
                 counted.append(f"{measure.name.replace('_', ' ')} {seen}")
             elif measure.of and measure.of in parameters and (observed[measure.name] or parameters[measure.of] != "0s"):
-                asked.append(f"{measure.of} {parameters[measure.of]}, seen {seen}")
+                asked.append(f"{measure.of} {parameters[measure.of]}, set {seen}")
     return [*asked, *counted]
 
 
@@ -97,8 +97,8 @@ def note_of(target: Document) -> str:
         notes.append("unreachable")
     if target.get("note"):
         notes.append(target["note"])
-    if target.get("unproven") and target.get("state") == "active":
-        notes.append(target["unproven"])
+    if target.get("unproven"):
+        notes.append(target["unproven"] if target.get("state") == "active" else f"unproven: {target['unproven']}")
     if target.get("accepted_by"):
         notes.append(f"accepted by {target['accepted_by']}")
     return "; ".join(notes)

@@ -59,8 +59,8 @@ def test_an_experiment_that_is_over() -> None:
         "plan        ab12\n"
         "times       created 2026-01-31 11:59:59Z, started 2026-01-31 12:00:00Z\n"
         "\n"
-        f"HOST  STATE  ENDED BY  {'ASKED AND SEEN':<50}{'ACTIVE':<22}{'INERT':<22}{'CLEAN':<22}NOTE\n"
-        "web1  clean  duration  delay 100ms, seen 100.0ms; matched packets 1,204  "
+        f"HOST  STATE  ENDED BY  {'ASKED AND SEEN':<49}{'ACTIVE':<22}{'INERT':<22}{'CLEAN':<22}NOTE\n"
+        "web1  clean  duration  delay 100ms, set 100.0ms; matched packets 1,204  "
         "2026-01-31 12:00:00Z  2026-01-31 12:02:00Z  2026-01-31 12:02:01Z"
     )
 
@@ -156,7 +156,7 @@ def test_experiments_a_line_each() -> None:
         ),
         pytest.param({"reachable": False}, "unreachable", id="unreachable-since-ever"),
         pytest.param({"state": "active", "unproven": "no traffic yet"}, "no traffic yet", id="unproven"),
-        pytest.param({"state": "clean", "unproven": "no traffic yet"}, "", id="unproven-no-longer-matters"),
+        pytest.param({"state": "clean", "unproven": "no traffic"}, "unproven: no traffic", id="unproven-to-the-end"),
         pytest.param({"note": "left: ifb0", "accepted_by": "ada"}, "left: ifb0; accepted by ada", id="accepted"),
     ],
 )
@@ -169,7 +169,7 @@ def test_measures_that_answer_to_a_parameter_come_first() -> None:
     """Asked beside seen, then what was counted; a measure that the catalogue lacks is left out."""
     target = {**TARGET, "observed": {"matched_packets": 3.0, "delay_ns": 9.9e7, "unheard_of": 1.0}}
 
-    assert measurements(target) == ["delay 100ms, seen 99.0ms", "matched packets 3"]
+    assert measurements(target) == ["delay 100ms, set 99.0ms", "matched packets 3"]
 
 
 def test_counts_of_nothing_are_left_out() -> None:

@@ -210,6 +210,18 @@ def test_a_lost_host_is_presumed_clean_when_its_lease_is_over() -> None:
     assert (play.states, play.experiment.is_forgotten) == (["CLEAN"], True)
 
 
+def test_a_late_proof_mends_the_record() -> None:
+    """What was presumed of a lost host gives way to what it says when it is back."""
+    play = running()
+    play(Passed({}), after_s=1000)
+    assert (play.state, play.experiment.note) == ("FAILED", "failed on a; not proved clean: a")
+
+    play(Reported(Report("a", InjectionState.REVERTED, Ended.DURATION, Outcome.REVERTED)))
+
+    assert (play.states, play.state, play.experiment.note) == (["CLEAN"], "COMPLETED", "")
+    assert play.experiment.ended is Ended.DURATION
+
+
 def test_beats_move_the_lease_and_never_the_deadline() -> None:
     """Absolute moments, issued by the host."""
     play = running()

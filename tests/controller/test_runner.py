@@ -144,6 +144,16 @@ async def test_a_silent_stream_is_dialled_again_within_the_lease(lab: Lab, runni
     assert over.ended == agent_pb2.ENDED_DURATION
 
 
+async def test_a_host_that_is_slow_to_start_keeps_its_stream(lab: Lab, running: Running) -> None:
+    """A start that takes longer than two ticks of its lease is waited for, on the same connection."""
+    agent = lab.agents["web1"]
+    agent.start_takes_s = 1.5
+    async with running() as operator:
+        await operator.active("web1", lease="2s", duration="6s")
+
+    assert (agent.count("Inject"), agent.count("Hold")) == (1, 1)
+
+
 async def test_a_lost_host_is_presumed_clean_by_its_lease_and_proved_later(lab: Lab, running: Running) -> None:
     """Presumed is not proved: the budget stays spent until the host has spoken."""
     agent = lab.agents["web1"]

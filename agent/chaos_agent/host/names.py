@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Sequence
 
 PATIENCE_S = 3.0
@@ -14,8 +15,9 @@ def resolve(names: Sequence[str], patience_s: float = PATIENCE_S) -> dict[str, l
     waiting = [threading.Thread(target=_resolve, args=(name, found), daemon=True) for name in names]
     for thread in waiting:
         thread.start()
+    give_up = time.monotonic() + patience_s
     for thread in waiting:
-        thread.join(patience_s)
+        thread.join(max(0.0, give_up - time.monotonic()))
     return dict(found)
 
 

@@ -65,7 +65,8 @@ def _ending(report: Document) -> str:
     for warning in report.get("warnings", []):
         return f"warning: {warning}"
     if hosts := unproved(report["receipts"]):
-        return f"not proved clean: {', '.join(hosts)}"
+        ways = "proved as soon as it answers again; gone for good: `chaosctl hosts accept HOST --reason WHY`"
+        return f"not proved clean: {', '.join(hosts)}; {ways}"
     if not report.get("settled"):
         return "not known whether every host is clean; ask again with `chaosctl status`"
     return "every host is clean" if report["receipts"] else "nothing was running"
