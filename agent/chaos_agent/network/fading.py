@@ -7,7 +7,7 @@ from typing import cast
 from chaos_agent.network.held import Diversion
 
 _FADE_DELAYS, _FADE_LONGEST_NS, _FADE_STEPS, _FADE_SPARE = 5, 10_000_000_000, 40, 0.1
-_GLANCE_S = 0.02
+_GLANCE_S, _GLIMPSE_S = 0.02, 0.002
 
 
 class Fading(Diversion):
@@ -27,3 +27,8 @@ class Fading(Diversion):
                     return
                 time.sleep(min(_GLANCE_S, remaining / 1e9))
             self.change(1 - step / _FADE_STEPS)
+        # What the last step but one delayed is still inside: with the gate shut now, the next packet would overtake it.
+        while any(leg.engine.inside() for leg in self._legs) and time.clock_gettime_ns(time.CLOCK_BOOTTIME) < until_ns:
+            if hurry():
+                return
+            time.sleep(_GLIMPSE_S)
