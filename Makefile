@@ -7,8 +7,8 @@ bin := .venv/bin
 ready := .venv/ready
 
 # user-mode-linux and kmod: the lab's kernel where the machine's own has no netem. nftables: `lab cut`.
-# openssh-server: a second way into a host, which no fault may close. iperf3: bench. shellcheck: the scripts.
-packages := user-mode-linux kmod iproute2 iputils-ping nftables procps util-linux openssh-server iperf3 \
+# openssh-server: a second way into a host, which no fault may close. shellcheck: the scripts.
+packages := user-mode-linux kmod iproute2 iputils-ping nftables procps util-linux openssh-server \
 	python3 python3-venv shellcheck
 
 help: ## this list
