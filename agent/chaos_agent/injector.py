@@ -216,6 +216,7 @@ class Injector:
 
     async def _see_through(self, live: Live) -> None:
         watchdog = asyncio.get_running_loop().call_later(_GRACE_S, self._watch, live)
+        await self._update(live, live.record)  # so that ticks of its lease begin now, not when it is active
         async for report in live.worker.reports():
             await self._update(live, told(live.record, report))
         watchdog.cancel()

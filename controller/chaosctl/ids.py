@@ -7,7 +7,6 @@ from chaosctl.client import Client
 from chaosctl.exits import Exit
 from chaosctl.stop import Stop, refuse
 
-
 _WHOLE = 36
 
 

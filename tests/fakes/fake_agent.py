@@ -50,6 +50,7 @@ class FakeAgent:
         self.lost_answers: Counter[str] = Counter()
         self.refusals: dict[str, Refused] = {}
         self.silent = False
+        self.start_takes_s = 0.0
         self.sticky = False  # nothing can be undone here
         self.no_effect = False
         self.stale_starts = 0  # so many starts come with a guard that has just become stale
@@ -233,6 +234,7 @@ class FakeAgent:
 
     async def Inject(self, request: agent_pb2.InjectRequest, _: Caller) -> agent_pb2.InjectReply:
         await self._admit("Inject", request)
+        await asyncio.sleep(self.start_takes_s)
         known = self.live.get(request.id) or self.ended.get(request.id)
         if known is None:
             self._object(request)
