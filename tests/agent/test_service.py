@@ -178,3 +178,20 @@ def test_a_hold_begins_with_hello_and_is_welcomed(daemon: Daemon) -> None:
             next(hold(iter([older]), timeout=PATIENCE_S))
         refusal = refusals.unpack(caught.value)
         assert refusal and refusal.reason == agent_pb2.REFUSED_STALE
+
+
+@pytest.mark.parametrize("role", ["controller", "viewer"])
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_body_that_is_no_message_is_refused(daemon: Daemon, method: object, role: str) -> None:
+    """Garbage is the caller's mistake, not the daemon's: it is said so, and only to whoever may call at all."""
+    name = f"/{method.containing_service.full_name}/{method.name}"  # type: ignore[attr-defined]
+
+    with daemon.channel(role) as channel, pytest.raises(grpc.RpcError) as caught:
+        if method.client_streaming:  # type: ignore[attr-defined]
+            next(channel.stream_stream(name, bytes, bytes)(iter([b"\xff" * 9]), timeout=PATIENCE_S))
+        else:
+            channel.unary_unary(name, bytes, bytes)(b"\xff" * 9, timeout=PATIENCE_S)
+
+    refusal = refusals.unpack(caught.value)
+    entitled = role in roles_of(method)
+    assert refusal and refusal.reason == (agent_pb2.REFUSED_INPUT if entitled else agent_pb2.REFUSED_CALLER)
