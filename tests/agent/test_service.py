@@ -195,3 +195,14 @@ def test_a_body_that_is_no_message_is_refused(daemon: Daemon, method: object, ro
     refusal = refusals.unpack(caught.value)
     entitled = role in roles_of(method)
     assert refusal and refusal.reason == (agent_pb2.REFUSED_INPUT if entitled else agent_pb2.REFUSED_CALLER)
+
+
+def test_a_refusal_of_very_much_still_arrives(daemon: Daemon) -> None:
+    """What was sent comes back in the refusal, and must not grow beyond what a caller takes."""
+    request = agent_pb2.AgentAbortRequest(injection_ids=["\x01" * 3500] * 280)
+
+    with daemon.channel("viewer") as channel, pytest.raises(grpc.RpcError) as caught:
+        agent_pb2_grpc.AgentStub(channel).Abort(request, timeout=PATIENCE_S)
+
+    refusal = refusals.unpack(caught.value)
+    assert refusal and refusal.reason == agent_pb2.REFUSED_INPUT and len(refusal.problems) > 10
