@@ -206,3 +206,60 @@ def test_a_refusal_of_very_much_still_arrives(daemon: Daemon) -> None:
 
     refusal = refusals.unpack(caught.value)
     assert refusal and refusal.reason == agent_pb2.REFUSED_INPUT and len(refusal.problems) > 10
+
+
+@pytest.mark.parametrize(
+    ("injection_id", "digest"),
+    [
+        ("../../x", "d"),
+        ("", "d"),
+        ("a/b", "d"),
+        (".", "d"),
+        ("é", "d"),
+        ("web1", "d"),
+        ("00000000-0000-4000-8000-00000000000a", ""),
+    ],
+)
+def test_an_id_that_is_no_uuid_starts_nothing(daemon: Daemon, injection_id: str, digest: str) -> None:
+    """Ids become files of root's and marks in the kernel; without a digest one call can't be told from another."""
+    fault = faults_pb2.Fault(latency=faults_pb2.Latency(delay_ns=10**8))
+    request = agent_pb2.InjectRequest(
+        id=injection_id, digest=digest, fault=fault, duration_ns=10**9, lease_ns=15 * 10**9
+    )
+
+    with daemon.channel("controller") as channel, pytest.raises(grpc.RpcError) as caught:
+        agent_pb2_grpc.AgentStub(channel).Inject(request, timeout=PATIENCE_S)
+
+    refusal = refusals.unpack(caught.value)
+    assert refusal and refusal.reason == agent_pb2.REFUSED_INPUT
+    assert [problem.culprit for problem in refusal.problems] == ["id" if digest else "digest"]
+
+
+@pytest.mark.parametrize(
+    ("role", "by"),
+    [("viewer", "viewer ann"), ("operator", "operator ann"), ("controller", "operator bob")],
+)
+def test_an_abort_is_in_the_name_of_who_ordered_it(daemon: Daemon, role: str, by: str) -> None:
+    """Only a controller may say for whom it speaks: the name ends in the audit log."""
+    order = agent_pb2.AbortOrder(abort_id=f"by-{role}", by="operator bob", host_only=True)
+
+    with daemon.channel(role) as channel, daemon.channel("controller") as controller:
+        agent_pb2_grpc.AgentStub(channel).Abort(agent_pb2.AgentAbortRequest(order=order), timeout=PATIENCE_S)
+        up = agent_pb2_grpc.AgentStub(controller).List(agent_pb2.ListRequest(), timeout=PATIENCE_S).aborts_up
+        lift = agent_pb2.LiftRequest(abort_ids=[order.abort_id])
+        after = agent_pb2_grpc.AgentStub(controller).Lift(lift, timeout=PATIENCE_S).up
+
+    assert [each.by for each in up] == [by]
+    assert not after
+
+
+def test_an_operator_lifts_what_is_up_and_leaves_nothing_else_behind(daemon: Daemon) -> None:
+    """Lifted ids stay for good and are told with every tick: made-up ones would grow until no controller hears us."""
+    lift = agent_pb2.LiftRequest(abort_ids=["made-up"])
+    hello = agent_pb2.HoldDown(hello=agent_pb2.Hello(fleet="lab", term=9))
+
+    with daemon.channel("operator") as operator, daemon.channel("controller") as controller:
+        agent_pb2_grpc.AgentStub(operator).Lift(lift, timeout=PATIENCE_S)
+        welcome = next(agent_pb2_grpc.AgentStub(controller).Hold(iter([hello]), timeout=PATIENCE_S)).welcome
+
+    assert "made-up" not in welcome.aborts_lifted
