@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import grpc
@@ -85,14 +86,19 @@ def revert(config: Config, injection_id: str | None) -> Account:
 
 def _revert_alone(config: Config, injection_id: str | None) -> Account:
     ledger = Ledger(config.state)
-    leftovers = {name: record or Record(name) for name, record in ledger.entries()}
-    for _, name, _ in undoing.marks():
-        leftovers.setdefault(name, Record(name))
+    leftovers = {record.id: record for record in undoing.leftovers(ledger)}
     if injection_id:
         leftovers = {injection_id: leftovers.get(injection_id, Record(injection_id))}
-    done = [undoing.undo(ledger, record, Ended.OPERATOR) for record in leftovers.values()]
+    done = [_undo(ledger, record) for record in leftovers.values()]
     lines = [f"{record.id}: {record.outcome}{f': {record.left}' if record.left else ''}" for record in done]
     return lines or ["nothing to revert"], all(record.outcome in Outcome.PROVED for record in done)
+
+
+def _undo(ledger: Ledger, record: Record) -> Record:
+    try:
+        return undoing.undo(ledger, record, Ended.OPERATOR)
+    except OSError as error:  # of one: the others' turn comes all the same
+        return replace(record, outcome=Outcome.UNKNOWN, left=str(error))
 
 
 def abort(config: Config, reason: str) -> Account:
