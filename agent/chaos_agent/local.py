@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import grpc
 from chaos_protocol import catalogue, refusals, values
+from chaos_protocol.problems import Refused
 from chaos_protocol.v1 import agent_pb2, agent_pb2_grpc, options_pb2
 
 from chaos_agent import undoing
@@ -107,12 +108,22 @@ def abort(config: Config, reason: str) -> Account:
     request = agent_pb2.AgentAbortRequest(order=order)
     reply = _ask(config, lambda agent: agent.Abort(request, timeout=_ANSWER_WITHIN_S))
     if reply is None:
-        ledger = Ledger(config.state)
-        ledger.write_standing(ledger.standing().aborted([Order(order.abort_id, reason, _BY, host_only=True)]))
-        lines, clean = _revert_alone(config, None)
-        return [*lines, "nothing starts here until `chaos-agent resume`"], clean
+        return _abort_alone(config, Order(order.abort_id, reason, _BY, host_only=True))
     lines = [_line(injection, tick_ns()) for injection in reply.injections]
     clean = not any(not each.inert_tick for each in reply.injections)
+    return [*lines, "nothing starts here until `chaos-agent resume`"], clean
+
+
+def _abort_alone(config: Config, order: Order) -> Account:
+    ledger = Ledger(config.state)
+    with ledger.daemon_lock() as lock:
+        # A daemon that lives and does not answer would start again what we keep out, and write its standing over ours.
+        lock.seize(undoing.PATIENCE_S)
+        lines, clean = _revert_alone(config, None)
+        try:
+            ledger.write_standing(ledger.standing().aborted([order]))
+        except (OSError, Refused) as error:
+            return [*lines, f"the abort can't be written down: {error}"], False
     return [*lines, "nothing starts here until `chaos-agent resume`"], clean
 
 

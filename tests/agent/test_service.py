@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from chaos_agent.ledger import Ledger
 from chaos_protocol import calling, catalogue, refusals
 from chaos_protocol.identity import Credentials, Identity
 from chaos_protocol.v1 import agent_pb2, agent_pb2_grpc, faults_pb2, options_pb2
@@ -163,6 +164,23 @@ def test_the_console_speaks_to_the_daemon_by_its_socket(daemon: Daemon) -> None:
     assert "by root on the host: drill" in console("status")
     console("resume")
     assert "drill" not in console("status")
+
+
+def test_an_abort_at_the_console_holds_though_the_daemon_is_frozen(tmp_path: Path) -> None:
+    """A daemon that does not answer is ended: it would wake up, know of no abort and write its standing over ours."""
+    FakeCa().issue(tmp_path / "state/identity", "agent", "web1")
+    config = tmp_path / "agent.yaml"
+    config.write_text(f'state: {tmp_path}/state\nlisten: "127.0.0.1:17071"\n')
+    command = [sys.executable, "-m", "chaos_agent", "--config", str(config)]
+    with subprocess.Popen([*command, "run"], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if b"listens on" in line)
+        process.send_signal(signal.SIGSTOP)
+
+        subprocess.run([*command, "abort", "--reason", "drill"], check=True, timeout=4 * PATIENCE_S)
+
+        assert process.wait(PATIENCE_S) == -signal.SIGKILL
+    assert [order.reason for order in Ledger(tmp_path / "state").standing().up] == ["drill"]
 
 
 def test_a_hold_begins_with_hello_and_is_welcomed(daemon: Daemon) -> None:
