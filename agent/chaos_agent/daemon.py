@@ -11,10 +11,11 @@ from chaos_protocol.identity import Credentials
 from chaos_protocol.problems import Problem, Refused
 from chaos_protocol.v1 import agent_pb2
 
-from chaos_agent import kinds
+from chaos_agent import kinds, undoing
 from chaos_agent.config import Config
 from chaos_agent.injector import Injector
 from chaos_agent.ledger import Ledger
+from chaos_agent.records import Ended
 from chaos_agent.service import Service
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,12 @@ async def run(config: Config) -> None:
     lock = ledger.daemon_lock()
     if not lock.take():
         raise Refused([Problem("state", str(config.state), "another chaos-agent runs on this folder")])
-    injector = Injector(ledger, who.fleet, config.law, config.settings)
+    try:
+        injector = Injector(ledger, who.fleet, config.law, config.settings)
+    except Refused:
+        for record in undoing.leftovers(ledger):  # what can't serve can still clean
+            log.info("ended: %s", undoing.undo(ledger, record, Ended.AGENT_RESTART))
+        raise
     await asyncio.gather(injector.recover(), *(_probe(kind) for kind in kinds.names()))
     service = Service(who.name, injector)
     server = await _serve(config, service)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chaos_protocol.problems import Problem
+from chaos_protocol.problems import Problem, Refused
 
 from chaos_agent import standing, undoing
 from chaos_agent.admission import HOST, INPUT, LAW, Denied, Examiner, Start
@@ -62,13 +62,16 @@ class Injector:
 
     async def recover(self) -> None:
         """Revert what the journal holds and what bears our name without being in it. Before anything is served."""
-        await asyncio.to_thread(self._ledger.write_standing, self.standing)
-        leftovers = {name: record or Record(name) for name, record in self._ledger.entries()}
-        for _, name, _ in await asyncio.to_thread(undoing.marks):
-            leftovers.setdefault(name, Record(name))
-        done = await asyncio.gather(*(self._undo(record, Ended.AGENT_RESTART) for record in leftovers.values()))
+        leftovers = await asyncio.to_thread(undoing.leftovers, self._ledger)
+        done = await asyncio.gather(*(self._undo(record, Ended.AGENT_RESTART) for record in leftovers))
         for record in done:
             self._history[record.id] = record
+        try:
+            await asyncio.to_thread(self._ledger.write_standing, self.standing)
+        except OSError as error:
+            # Without it orders of before this start would be good again after the next.
+            remedy = f"can't be written ({error.strerror}); what was under fault here was undone, nothing can start"
+            raise Refused([Problem("state", str(self._ledger.folder), remedy)]) from None
 
     async def run(self) -> None:
         """Look after injections until `stop`; then revert what is live."""

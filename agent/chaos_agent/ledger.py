@@ -7,11 +7,14 @@ its journal entry goes.
 from collections.abc import Iterator
 from pathlib import Path
 
+from chaos_protocol.problems import Problem, Refused
+
 from chaos_agent.host import files
 from chaos_agent.host.locks import Lock
 from chaos_agent.records import Record
 from chaos_agent.standing import Standing
 
+_UNREADABLE = "can't be read; look at it, then remove it to start with nothing up"
 _KEPT_NS = 24 * 3600 * 10**9
 
 
@@ -79,8 +82,11 @@ class Ledger:
             return Standing()
         content = files.read_json(self._standing)
         if content is None:
-            raise ValueError(f"{self._standing} can't be read; look at it, then remove it to start with nothing up")
-        return Standing.from_json(content)
+            raise Refused([Problem("standing", str(self._standing), _UNREADABLE)])
+        try:
+            return Standing.from_json(content)
+        except (KeyError, TypeError, ValueError):
+            raise Refused([Problem("standing", str(self._standing), _UNREADABLE)]) from None
 
     def write_standing(self, standing: Standing) -> None:
         files.write_durably(self._standing, standing.as_json())
@@ -89,6 +95,7 @@ class Ledger:
 def _record_in(path: Path) -> Record | None:
     content = files.read_json(path)
     try:
-        return Record.from_json(content) if content else None
+        record = Record.from_json(content) if content else None
     except TypeError:
         return None
+    return record if record and record.id == path.stem else None

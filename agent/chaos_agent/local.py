@@ -2,10 +2,12 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import grpc
 from chaos_protocol import catalogue, refusals, values
+from chaos_protocol.problems import Refused
 from chaos_protocol.v1 import agent_pb2, agent_pb2_grpc, options_pb2
 
 from chaos_agent import undoing
@@ -85,14 +87,19 @@ def revert(config: Config, injection_id: str | None) -> Account:
 
 def _revert_alone(config: Config, injection_id: str | None) -> Account:
     ledger = Ledger(config.state)
-    leftovers = {name: record or Record(name) for name, record in ledger.entries()}
-    for _, name, _ in undoing.marks():
-        leftovers.setdefault(name, Record(name))
+    leftovers = {record.id: record for record in undoing.leftovers(ledger)}
     if injection_id:
         leftovers = {injection_id: leftovers.get(injection_id, Record(injection_id))}
-    done = [undoing.undo(ledger, record, Ended.OPERATOR) for record in leftovers.values()]
+    done = [_undo(ledger, record) for record in leftovers.values()]
     lines = [f"{record.id}: {record.outcome}{f': {record.left}' if record.left else ''}" for record in done]
     return lines or ["nothing to revert"], all(record.outcome in Outcome.PROVED for record in done)
+
+
+def _undo(ledger: Ledger, record: Record) -> Record:
+    try:
+        return undoing.undo(ledger, record, Ended.OPERATOR)
+    except OSError as error:  # of one: the others' turn comes all the same
+        return replace(record, outcome=Outcome.UNKNOWN, left=str(error))
 
 
 def abort(config: Config, reason: str) -> Account:
@@ -101,12 +108,22 @@ def abort(config: Config, reason: str) -> Account:
     request = agent_pb2.AgentAbortRequest(order=order)
     reply = _ask(config, lambda agent: agent.Abort(request, timeout=_ANSWER_WITHIN_S))
     if reply is None:
-        ledger = Ledger(config.state)
-        ledger.write_standing(ledger.standing().aborted([Order(order.abort_id, reason, _BY, host_only=True)]))
-        lines, clean = _revert_alone(config, None)
-        return [*lines, "nothing starts here until `chaos-agent resume`"], clean
+        return _abort_alone(config, Order(order.abort_id, reason, _BY, host_only=True))
     lines = [_line(injection, tick_ns()) for injection in reply.injections]
     clean = not any(not each.inert_tick for each in reply.injections)
+    return [*lines, "nothing starts here until `chaos-agent resume`"], clean
+
+
+def _abort_alone(config: Config, order: Order) -> Account:
+    ledger = Ledger(config.state)
+    with ledger.daemon_lock() as lock:
+        # A daemon that lives and does not answer would start again what we keep out, and write its standing over ours.
+        lock.seize(undoing.PATIENCE_S)
+        lines, clean = _revert_alone(config, None)
+        try:
+            ledger.write_standing(ledger.standing().aborted([order]))
+        except (OSError, Refused) as error:
+            return [*lines, f"the abort can't be written down: {error}"], False
     return [*lines, "nothing starts here until `chaos-agent resume`"], clean
 
 

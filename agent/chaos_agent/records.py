@@ -86,9 +86,16 @@ class Record:
 
     @classmethod
     def from_json(cls, content: Mapping[str, object]) -> Self:
-        """Keys that a newer agent wrote are passed over: they must not keep an older one from undoing."""
-        known = {item.name for item in fields(cls)}
-        return cls(**{key: value for key, value in content.items() if key in known})  # type: ignore[arg-type]
+        """Keys that a newer agent wrote are passed over: they must not keep an older one from undoing.
+
+        `TypeError` for what is no record.
+        """
+        record = cls(**{item.name: content[item.name] for item in fields(cls) if item.name in content})  # type: ignore[arg-type]
+        pattern = cls("")
+        for item in fields(cls):
+            if type(getattr(record, item.name)) is not type(getattr(pattern, item.name)):
+                raise TypeError(f"{item.name} of a record is {getattr(record, item.name)!r}")
+        return record
 
     def __str__(self) -> str:
         end = f", {self.ended}: {self.outcome}" if self.ended else ""

@@ -1,9 +1,10 @@
 """The agent on the wire: translate, call the injector, translate."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
-from chaos_protocol import VERSION, catalogue
+from chaos_protocol import VERSION, catalogue, identity
 from chaos_protocol.problems import Problem, Refused
 from chaos_protocol.serving import Caller
 from chaos_protocol.v1 import agent_pb2
@@ -15,6 +16,9 @@ from chaos_agent.injector import Injector
 from chaos_agent.session import Session
 
 PROTOCOL = 1
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SPEAK_FOR_OTHERS = (identity.CONTROLLER, identity.LOCAL)
+"""A controller passes on who ordered an abort; anybody else speaks in their own name."""
 
 
 class Service:
@@ -74,6 +78,9 @@ class Service:
         return agent_pb2.CheckReply(verdicts=verdicts, generation=generation, tick=clock.tick_ns())
 
     async def Inject(self, request: agent_pb2.InjectRequest, _: Caller) -> agent_pb2.InjectReply:
+        _require_uuid(request.id)
+        if not request.digest:
+            raise Refused([Problem("digest", "", "is required: by it a call made again is told from another one")])
         try:
             record = await self._injector.start(translate.start(request))
         except Denied as denied:
@@ -94,7 +101,8 @@ class Service:
         order = request.order
         if not request.injection_ids:
             _require_id(order.abort_id)
-        order.by = order.by or str(caller)
+        if caller.identity.role not in _SPEAK_FOR_OTHERS or not order.by:
+            order.by = str(caller)
         records = await self._injector.abort(translate.orders([order]), list(request.injection_ids))
         return agent_pb2.AgentAbortReply(
             injections=map(translate.injection, records),
@@ -102,8 +110,12 @@ class Service:
             tick=clock.tick_ns(),
         )
 
-    async def Lift(self, request: agent_pb2.LiftRequest, _: Caller) -> agent_pb2.LiftReply:
-        await self._injector.lift(request.abort_ids)
+    async def Lift(self, request: agent_pb2.LiftRequest, caller: Caller) -> agent_pb2.LiftReply:
+        ids = set(request.abort_ids)
+        if caller.identity.role != identity.CONTROLLER:
+            # Lifted ids are kept for good and told with every tick: only a controller knows of aborts unheard of here.
+            ids &= {order.id for order in self._injector.standing.up}
+        await self._injector.lift(ids)
         standing = self._injector.standing
         return agent_pb2.LiftReply(up=translate.orders_up(standing.up), generation=standing.generation)
 
@@ -133,7 +145,13 @@ class Service:
             yield message
 
 
+def _require_uuid(text: str) -> None:
+    """What starts bears its id in the kernel as well, and there are 16 bytes for it."""
+    if not _UUID.fullmatch(text):
+        raise Refused([Problem("id", ascii(text), "must be a UUID in lower case")])
+
+
 def _require_id(text: str) -> None:
     """Ids become names of files."""
-    if not text or len(text) > 64 or not all(each.isalnum() or each == "-" for each in text):
-        raise Refused([Problem("id", ascii(text), "must be 1 to 64 letters, digits or dashes")])
+    if not text or len(text) > 64 or not all(each.isascii() and (each.isalnum() or each == "-") for each in text):
+        raise Refused([Problem("id", ascii(text), "must be 1 to 64 letters of ASCII, digits or dashes")])

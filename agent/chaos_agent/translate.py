@@ -1,6 +1,8 @@
 """Between the agent's values and the messages of the wire."""
 
+import contextlib
 from collections.abc import Iterable
+from typing import Any
 
 from chaos_protocol import catalogue, document, refusals
 from chaos_protocol.problems import Refused
@@ -55,10 +57,11 @@ def injection(record: Record) -> agent_pb2.Injection:
         if value := getattr(record, name):
             setattr(message, name, value)
     if record.fault:
-        message.fault.CopyFrom(document.read(faults_pb2.Fault, record.fault))
-    message.state = agent_pb2.InjectionState.Value(f"INJECTION_STATE_{_upper(record.state)}")
+        with contextlib.suppress(Refused):  # a newer agent's: the record counts all the same
+            message.fault.CopyFrom(document.read(faults_pb2.Fault, record.fault))
+    message.state = _number(agent_pb2.InjectionState, "INJECTION_STATE", record.state)
     if record.ended:
-        message.ended = agent_pb2.Ended.Value(f"ENDED_{_upper(record.ended)}")
+        message.ended = _number(agent_pb2.Ended, "ENDED", record.ended)
     if record.outcome:
         message.outcome = outcome(record.outcome)
     return message
@@ -66,11 +69,14 @@ def injection(record: Record) -> agent_pb2.Injection:
 
 def outcome(word: str) -> agent_pb2.Outcome.ValueType:
     """The wire's number for an outcome."""
-    return agent_pb2.Outcome.Value(f"OUTCOME_{_upper(word)}")
+    number: agent_pb2.Outcome.ValueType = _number(agent_pb2.Outcome, "OUTCOME", word)
+    return number
 
 
-def _upper(word: str) -> str:
-    return word.upper().replace("-", "_")
+def _number(enum: Any, prefix: str, word: str) -> Any:
+    """The wire's number for a word; unspecified for one that only a newer agent has."""
+    name = f"{prefix}_{word.upper().replace('-', '_')}"
+    return enum.Value(name) if name in enum.keys() else 0  # noqa: SIM118
 
 
 def start(request: agent_pb2.InjectRequest) -> Start:

@@ -1,6 +1,7 @@
 """The undo of an injection from its record alone, by whoever holds its lock: daemon, recovery or a person's command."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from chaos_agent import kinds
@@ -14,20 +15,48 @@ PATIENCE_S = 5.0
 """How long a worker may go on with its own undo before it is killed and ours begins."""
 
 
+class UnrecordedError(OSError):
+    """Nothing of the injection is on the host any more, but that can't be written down."""
+
+
+def leftovers(ledger: Ledger) -> list[Record]:
+    """What the journal holds, and what bears our name in the kernel without being in it."""
+    found = {name: record or Record(name) for name, record in ledger.entries()}
+    for _, name, _ in marks():
+        found.setdefault(name, Record(name))
+    return list(found.values())
+
+
 def undo(ledger: Ledger, record: Record, ended: str) -> Record:
     """Make sure that nothing of an injection is on the host, and close its record. Blocks; safe to repeat.
 
-    What its worker proved and wrote down is taken over; else everything is undone from the record.
+    What its worker proved and wrote down is taken over; else everything is undone from the record. `UnrecordedError`
+    when the disk refuses the record; the undo is done all the same.
     """
     with ledger.lock(record.id) as lock:
-        lock.seize(PATIENCE_S)
-        result = ledger.result(record.id)
-        done = Record.from_json({**record.as_json(), **result}) if result else record
+        try:
+            lock.seize(PATIENCE_S)
+        except TimeoutError:
+            raise
+        except OSError:
+            # Without a file nobody else has the lock either, and a disk's trouble must keep no fault on the host.
+            log.exception("lock of %s can't be had; going on without", record.id)
+        done = _with_result(record, ledger.result(record.id))
         if done.outcome not in Outcome.PROVED:
             done = _by_ourselves(done, ended)
         if done.outcome in Outcome.PROVED:
-            ledger.close(done)
+            try:
+                ledger.close(done)
+            except OSError as error:
+                raise UnrecordedError(f"{done.outcome}, but that can't be written down: {error}") from error
     return done
+
+
+def _with_result(record: Record, result: Mapping[str, object] | None) -> Record:
+    try:
+        return Record.from_json({**record.as_json(), **result, "id": record.id}) if result else record
+    except TypeError:
+        return record  # no result of a worker's: we look ourselves
 
 
 def _by_ourselves(record: Record, ended: str) -> Record:

@@ -67,8 +67,8 @@ class Authority:
         self._key: Any = serialization.load_pem_private_key((folder / _KEY).read_bytes(), None)
         self._certificate = x509.load_pem_x509_certificate((folder / _CERTIFICATE).read_bytes())
 
-    def certify(self, who: Identity, csr_der: bytes, names: Sequence[str] = ()) -> Issued:
-        """A certificate for the key in a request; nothing else in the request counts. `names`: DNS names, addresses."""
+    def certify(self, who: Identity, csr_der: bytes) -> Issued:
+        """A certificate for the key in a request; nothing else in the request counts."""
         from cryptography import x509
 
         try:
@@ -78,7 +78,7 @@ class Authority:
             good = False
         if not good:
             raise Refused([Problem("csr", f"{len(csr_der)} bytes", "must be a signed PKCS #10 request (DER)")])
-        return self._issue(who, _elliptic(request.public_key()), names)
+        return self._issue(who, _elliptic(request.public_key()))
 
     def make_controller(self, folder: Path, names: Sequence[str]) -> None:
         """A new key and certificate of the controller itself in `folder`, good for these names."""
@@ -93,7 +93,7 @@ class Authority:
         facts = {"names": sorted(names), "expires_at": issued.expires_at}
         _write_private(folder / _ISSUED, json.dumps(facts).encode())
 
-    def _issue(self, who: Identity, key: "EllipticCurvePublicKey", names: Sequence[str]) -> Issued:
+    def _issue(self, who: Identity, key: "EllipticCurvePublicKey", names: Sequence[str] = ()) -> Issued:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.x509.oid import ExtendedKeyUsageOID as Usage

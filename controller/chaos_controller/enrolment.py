@@ -1,7 +1,9 @@
 """The second listener, where hosts and people without a certificate come in by a token. It serves `Enrol` only."""
 
 import asyncio
+import ipaddress
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ from chaos_controller.store.records import AuditRecord
 from chaos_controller.timing import Now
 
 log = logging.getLogger(__name__)
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 class Enrolment:
@@ -68,8 +71,9 @@ class Enrolment:
         return token
 
     async def _enrol(self, request: controller_pb2.EnrolRequest, token: TokenRecord) -> controller_pb2.EnrolReply:
-        names = _names_of(request.advertise) if token.role == AGENT else []
-        issued, ca_pem = await asyncio.to_thread(self._certify, token, request.csr_der, names)
+        if token.role == AGENT:
+            _require_address(request.advertise)
+        issued, ca_pem = await asyncio.to_thread(self._certify, token, request.csr_der)
         certificate = CertificateRecord(issued.fingerprint, token.role, token.name, issued.expires_at)
         use = partial(self._inventory.use_token, token, certificate, request.advertise, request.machine_id, self._now())
         revoked = await self._desk.write(use)
@@ -80,12 +84,12 @@ class Enrolment:
             await self._entered(token.name, revoked)
         return controller_pb2.EnrolReply(certificate_der=issued.der, ca_der=tokens.der_of(ca_pem))
 
-    def _certify(self, token: TokenRecord, csr: bytes, names: list[str]) -> tuple[Issued, bytes]:
+    def _certify(self, token: TokenRecord, csr: bytes) -> tuple[Issued, bytes]:
         # In a thread: the first time `cryptography` is loaded, which takes a second on a slow machine.
         from chaos_controller import ca
 
         who = Identity(self._config.fleet, token.role, token.name)
-        issued = ca.Authority(self._config.authority, self._config.fleet).certify(who, csr, names)
+        issued = ca.Authority(self._config.authority, self._config.fleet).certify(who, csr)
         return issued, ca.authority_pem(self._config.authority)
 
 
@@ -93,13 +97,17 @@ def _refused(remedy: str) -> Refused:
     return Refused([Problem("token", "", remedy)], Reason.CALLER)
 
 
-def _names_of(advertise: str) -> list[str]:
+def _require_address(advertise: str) -> None:
+    """It is dialled and shown, nothing more: the certificate has the names that the token gives, and no other."""
     try:
         port_of(advertise)
-    except ValueError as error:
-        raise Refused([Problem("advertise", advertise, str(error).replace("[::]:7443", "web1.example:7070"))]) from None
-    host = advertise.rpartition(":")[0].strip("[]")
-    return [host]
+        host = advertise.rpartition(":")[0]
+        if not _HOST_NAME.fullmatch(host):
+            bracketed = host.startswith("[") and host.endswith("]")
+            ipaddress.IPv6Address(host[1:-1] if bracketed else "")
+    except ValueError:
+        remedy = "must be host:port, as web1.example:7070 or [fd00::4]:7070"
+        raise Refused([Problem("advertise", advertise, remedy)]) from None
 
 
 def credentials(identity: Path) -> grpc.ServerCredentials:

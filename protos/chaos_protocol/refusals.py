@@ -9,11 +9,15 @@ from chaos_protocol.v1 import agent_pb2
 
 KEY = "chaos-refusal-bin"
 _MOST_PROBLEMS = 200
+_LONGEST_TEXT = 1000
+"""Of a culprit, value or remedy: what a caller sent comes back in its refusal, and that must fit below."""
 OPTIONS = (
     # A refusal of a whole fleet does not fit the 8 KiB that gRPC allows by default.
     ("grpc.max_metadata_size", 1024 * 1024),
     ("grpc.absolute_max_metadata_size", 1024 * 1024),
 )
+
+_MOST_BYTES = 512 * 1024  # half of what OPTIONS let pass: base64 and other trailers come on top
 
 STATUS = {
     agent_pb2.REFUSED_INPUT: grpc.StatusCode.INVALID_ARGUMENT,
@@ -30,7 +34,11 @@ STATUS = {
 
 def message_of(problem: Problem) -> agent_pb2.Problem:
     """A problem for the wire."""
-    return agent_pb2.Problem(culprit=problem.culprit, value=problem.value, remedy=problem.remedy)
+    return agent_pb2.Problem(
+        culprit=problem.culprit[:_LONGEST_TEXT],
+        value=problem.value[:_LONGEST_TEXT],
+        remedy=problem.remedy[:_LONGEST_TEXT],
+    )
 
 
 def problem_of(message: agent_pb2.Problem) -> Problem:
@@ -40,8 +48,13 @@ def problem_of(message: agent_pb2.Problem) -> Problem:
 
 def pack(refused: Refused) -> tuple[tuple[str, bytes], ...]:
     """The trailing metadata of a refusal."""
-    problems = [message_of(problem) for problem in refused.problems[:_MOST_PROBLEMS]]
-    refusal = agent_pb2.Refusal(reason=agent_pb2.Refused.ValueType(refused.reason), problems=problems)
+    refusal = agent_pb2.Refusal(reason=agent_pb2.Refused.ValueType(refused.reason))
+    room = _MOST_BYTES
+    for problem in refused.problems[:_MOST_PROBLEMS]:
+        message = message_of(problem)
+        if (room := room - message.ByteSize()) < 0:
+            break
+        refusal.problems.append(message)
     return ((KEY, refusal.SerializeToString()),)
 
 

@@ -12,12 +12,12 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import grpc
 import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from chaos_protocol import catalogue, checking, identity, refusals
@@ -76,6 +76,15 @@ class _Method:
             raise _stranger(who.uri, "its certificate was revoked; ask for a new one")
         return caller
 
+    def parse(self, body: bytes) -> Message:
+        """The message in a call's body. Not left to gRPC: the caller is admitted first, and gets an answer."""
+        kind = GetMessageClass(self.descriptor.input_type)
+        try:
+            return kind.FromString(body)
+        except DecodeError:
+            remedy = f"is no {self.descriptor.input_type.name}"
+            raise Refused([Problem("request", f"{len(body)} bytes", remedy)]) from None
+
     def inspect(self, request: Message) -> None:
         """Refuse what the descriptors forbid."""
         if problems := checking.check(request, unknown=not self.ignore_unknown):
@@ -109,16 +118,16 @@ def _handler(method: _Method, implementation: object) -> grpc.RpcMethodHandler[A
     kind, wrapped = shapes[method.descriptor.client_streaming, method.descriptor.server_streaming]
     handler: grpc.RpcMethodHandler[Any, Any] = kind(
         wrapped,
-        request_deserializer=GetMessageClass(method.descriptor.input_type).FromString,
         response_serializer=GetMessageClass(method.descriptor.output_type).SerializeToString,
     )
     return handler
 
 
 def _unary(method: _Method, call: Callable[..., Any]) -> Callable[..., Any]:
-    async def handle(request: Message, context: Context) -> Message | None:
+    async def handle(body: bytes, context: Context) -> Message | None:
         try:
             caller = method.admit(context)
+            request = method.parse(body)
             method.inspect(request)
             reply: Message = await call(request, caller)
             return reply
@@ -130,9 +139,10 @@ def _unary(method: _Method, call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _streaming(method: _Method, call: Callable[..., Any]) -> Callable[..., Any]:
-    async def handle(request: Message, context: Context) -> AsyncIterator[Message]:
+    async def handle(body: bytes, context: Context) -> AsyncIterator[Message]:
         try:
             caller = method.admit(context)
+            request = method.parse(body)
             method.inspect(request)
             async for reply in call(request, caller):
                 yield reply
@@ -143,15 +153,29 @@ def _streaming(method: _Method, call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _bidirectional(method: _Method, call: Callable[..., Any]) -> Callable[..., Any]:
-    async def handle(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
+    async def handle(bodies: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
         try:
             caller = method.admit(context)
-            async for reply in call(requests, caller):
+            async for reply in call(_Requests(method, aiter(bodies)), caller):
                 yield reply
         except Exception as error:
             await _fail(context, method, error)
 
     return handle
+
+
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """What a caller streams. No generator: its reader may be another task than its opener, and either may end first."""
+
+    method: _Method
+    bodies: AsyncIterator[bytes]
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message:
+        return self.method.parse(await anext(self.bodies))
 
 
 async def _fail(context: Context, method: _Method, error: Exception) -> None:

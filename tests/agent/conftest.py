@@ -1,8 +1,10 @@
 """An agent's core with real worker processes, on a folder of its own."""
 
 import asyncio
+import resource
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -76,6 +78,27 @@ def marker_fault() -> Iterator[None]:
     faults.__path__.append(str(FAKES / "faults"))
     yield
     faults.__path__.remove(str(FAKES / "faults"))
+
+
+FullDisk = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def full_disk() -> FullDisk:
+    """While the block lasts, this process can write into no file, as if every disk were full."""
+
+    @contextmanager
+    def full() -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, before)
+
+    return full
 
 
 Running = Callable[..., AbstractAsyncContextManager[Agent]]

@@ -10,8 +10,9 @@ from chaos_agent.admission import Denied
 from chaos_agent.law import Law
 from chaos_agent.ledger import Ledger
 from chaos_agent.standing import Order
+from chaos_protocol.problems import Refused
 
-from tests.agent.conftest import SECOND, Running
+from tests.agent.conftest import SECOND, FullDisk, Running
 
 
 def run(story: object) -> None:
@@ -335,6 +336,27 @@ def test_leftovers_are_reverted_before_anything_is_served(agent_running: Running
         async with agent_running() as agent:
             assert not agent.mark.exists()
             assert [each.outcome for each in agent.injector.ended] == ["reverted"]
+
+    run(story())
+
+
+def test_leftovers_are_reverted_though_the_disk_is_full(agent_running: Running, full_disk: FullDisk) -> None:
+    """What can't be written down can be undone: the host is clean, then the agent says why it can't serve."""
+
+    async def story() -> None:
+        async with agent_running() as agent:
+            record = await agent.injector.start(agent.order())
+        agent.mark.write_text("left behind")
+        (agent.folder / "state/history/one.json").unlink()
+        Ledger(agent.folder / "state").enter(replace(record, state="injecting"))
+
+        with full_disk(), pytest.raises(Refused, match="can't be written"):
+            async with agent_running():
+                pass
+        assert not agent.mark.exists()
+
+        async with agent_running() as agent:
+            assert [each.outcome for each in agent.injector.ended] == ["no-trace"]
 
     run(story())
 

@@ -7,6 +7,7 @@ import pytest
 from chaos_agent.ledger import Ledger
 from chaos_agent.records import Record
 from chaos_agent.standing import Standing
+from chaos_protocol.problems import Refused
 
 RECORD = Record("one", kind="marker", undo={"path": "/tmp/mark"}, boot_id="b", state="injecting", deadline_tick=9)
 DAY_NS = 24 * 3600 * 10**9
@@ -51,15 +52,29 @@ def test_a_record_of_a_newer_agent_can_be_undone(ledger: Ledger) -> None:
     assert dict(ledger.entries()) == {"one": RECORD}
 
 
-def test_an_unreadable_standing_is_not_taken_for_none(ledger: Ledger) -> None:
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"generation": "x"}', "[" * 200_000], ids=lambda text: text[:9])
+def test_an_unreadable_standing_is_not_taken_for_none(ledger: Ledger, content: str) -> None:
     """Its aborts may have been up: better not to start than to start with the fence forgotten."""
     ledger.write_standing(Standing(generation=3))
     assert ledger.standing() == Standing(generation=3)
 
-    (ledger.folder / "standing.json").write_text("{")
+    (ledger.folder / "standing.json").write_text(content)
 
-    with pytest.raises(ValueError, match=r"standing\.json can't be read"):
+    with pytest.raises(Refused, match=r"standing\.json: can't be read"):
         ledger.standing()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"id": null}', '{"id": "../../x"}', '{"id": "two"}', '{"id": "one", "clean_unix_ns": "x"}', "[" * 200_000],
+    ids=["no id", "an id elsewhere", "another's id", "a text for a number", "deep"],
+)
+def test_a_file_that_is_no_record_spoils_nothing_but_itself(ledger: Ledger, content: str) -> None:
+    """Whoever wrote it: it leads nowhere else and keeps nobody from starting."""
+    (ledger.folder / "journal/one.json").write_text(content)
+    (ledger.folder / "history/one.json").write_text(content)
+
+    assert (dict(ledger.entries()), ledger.history()) == ({"one": None}, {"one": Record("one")})
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from chaos_agent.host.locks import Lock
 
+from tests.agent.conftest import FullDisk
+
 HOLD = """
 import pathlib, sys, time
 from chaos_agent.host.locks import Lock
@@ -33,3 +35,13 @@ def test_a_holder_that_does_not_let_go_is_killed(tmp_path: Path) -> None:
         Lock(tmp_path / "one").seize(patience_s=0.1)
 
         assert holder.wait(10) == -9
+
+
+def test_a_full_disk_keeps_nobody_from_locking_or_letting_go(tmp_path: Path, full_disk: FullDisk) -> None:
+    """The holder's id can't be written; the lock is the kernel's."""
+    lock = Lock(tmp_path / "one")
+    with full_disk():
+        assert lock.take() and not Lock(tmp_path / "one").take()
+        lock.release()
+
+        assert Lock(tmp_path / "one").take()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from chaos_agent.ledger import Ledger
 from chaos_protocol import calling, catalogue, refusals
 from chaos_protocol.identity import Credentials, Identity
 from chaos_protocol.v1 import agent_pb2, agent_pb2_grpc, faults_pb2, options_pb2
@@ -165,6 +166,23 @@ def test_the_console_speaks_to_the_daemon_by_its_socket(daemon: Daemon) -> None:
     assert "drill" not in console("status")
 
 
+def test_an_abort_at_the_console_holds_though_the_daemon_is_frozen(tmp_path: Path) -> None:
+    """A daemon that does not answer is ended: it would wake up, know of no abort and write its standing over ours."""
+    FakeCa().issue(tmp_path / "state/identity", "agent", "web1")
+    config = tmp_path / "agent.yaml"
+    config.write_text(f'state: {tmp_path}/state\nlisten: "127.0.0.1:17071"\n')
+    command = [sys.executable, "-m", "chaos_agent", "--config", str(config)]
+    with subprocess.Popen([*command, "run"], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if b"listens on" in line)
+        process.send_signal(signal.SIGSTOP)
+
+        subprocess.run([*command, "abort", "--reason", "drill"], check=True, timeout=4 * PATIENCE_S)
+
+        assert process.wait(PATIENCE_S) == -signal.SIGKILL
+    assert [order.reason for order in Ledger(tmp_path / "state").standing().up] == ["drill"]
+
+
 def test_a_hold_begins_with_hello_and_is_welcomed(daemon: Daemon) -> None:
     """The welcome carries what a guard needs; a term once passed is never in charge again."""
     with daemon.channel("controller") as channel:
@@ -178,3 +196,88 @@ def test_a_hold_begins_with_hello_and_is_welcomed(daemon: Daemon) -> None:
             next(hold(iter([older]), timeout=PATIENCE_S))
         refusal = refusals.unpack(caught.value)
         assert refusal and refusal.reason == agent_pb2.REFUSED_STALE
+
+
+@pytest.mark.parametrize("role", ["controller", "viewer"])
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_body_that_is_no_message_is_refused(daemon: Daemon, method: object, role: str) -> None:
+    """Garbage is the caller's mistake, not the daemon's: it is said so, and only to whoever may call at all."""
+    name = f"/{method.containing_service.full_name}/{method.name}"  # type: ignore[attr-defined]
+
+    with daemon.channel(role) as channel, pytest.raises(grpc.RpcError) as caught:
+        if method.client_streaming:  # type: ignore[attr-defined]
+            next(channel.stream_stream(name, bytes, bytes)(iter([b"\xff" * 9]), timeout=PATIENCE_S))
+        else:
+            channel.unary_unary(name, bytes, bytes)(b"\xff" * 9, timeout=PATIENCE_S)
+
+    refusal = refusals.unpack(caught.value)
+    entitled = role in roles_of(method)
+    assert refusal and refusal.reason == (agent_pb2.REFUSED_INPUT if entitled else agent_pb2.REFUSED_CALLER)
+
+
+def test_a_refusal_of_very_much_still_arrives(daemon: Daemon) -> None:
+    """What was sent comes back in the refusal, and must not grow beyond what a caller takes."""
+    request = agent_pb2.AgentAbortRequest(injection_ids=["\x01" * 3500] * 280)
+
+    with daemon.channel("viewer") as channel, pytest.raises(grpc.RpcError) as caught:
+        agent_pb2_grpc.AgentStub(channel).Abort(request, timeout=PATIENCE_S)
+
+    refusal = refusals.unpack(caught.value)
+    assert refusal and refusal.reason == agent_pb2.REFUSED_INPUT and len(refusal.problems) > 10
+
+
+@pytest.mark.parametrize(
+    ("injection_id", "digest"),
+    [
+        ("../../x", "d"),
+        ("", "d"),
+        ("a/b", "d"),
+        (".", "d"),
+        ("é", "d"),
+        ("web1", "d"),
+        ("00000000-0000-4000-8000-00000000000a", ""),
+    ],
+)
+def test_an_id_that_is_no_uuid_starts_nothing(daemon: Daemon, injection_id: str, digest: str) -> None:
+    """Ids become files of root's and marks in the kernel; without a digest one call can't be told from another."""
+    fault = faults_pb2.Fault(latency=faults_pb2.Latency(delay_ns=10**8))
+    request = agent_pb2.InjectRequest(
+        id=injection_id, digest=digest, fault=fault, duration_ns=10**9, lease_ns=15 * 10**9
+    )
+
+    with daemon.channel("controller") as channel, pytest.raises(grpc.RpcError) as caught:
+        agent_pb2_grpc.AgentStub(channel).Inject(request, timeout=PATIENCE_S)
+
+    refusal = refusals.unpack(caught.value)
+    assert refusal and refusal.reason == agent_pb2.REFUSED_INPUT
+    assert [problem.culprit for problem in refusal.problems] == ["id" if digest else "digest"]
+
+
+@pytest.mark.parametrize(
+    ("role", "by"),
+    [("viewer", "viewer ann"), ("operator", "operator ann"), ("controller", "operator bob")],
+)
+def test_an_abort_is_in_the_name_of_who_ordered_it(daemon: Daemon, role: str, by: str) -> None:
+    """Only a controller may say for whom it speaks: the name ends in the audit log."""
+    order = agent_pb2.AbortOrder(abort_id=f"by-{role}", by="operator bob", host_only=True)
+
+    with daemon.channel(role) as channel, daemon.channel("controller") as controller:
+        agent_pb2_grpc.AgentStub(channel).Abort(agent_pb2.AgentAbortRequest(order=order), timeout=PATIENCE_S)
+        up = agent_pb2_grpc.AgentStub(controller).List(agent_pb2.ListRequest(), timeout=PATIENCE_S).aborts_up
+        lift = agent_pb2.LiftRequest(abort_ids=[order.abort_id])
+        after = agent_pb2_grpc.AgentStub(controller).Lift(lift, timeout=PATIENCE_S).up
+
+    assert [each.by for each in up] == [by]
+    assert not after
+
+
+def test_an_operator_lifts_what_is_up_and_leaves_nothing_else_behind(daemon: Daemon) -> None:
+    """Lifted ids stay for good and are told with every tick: made-up ones would grow until no controller hears us."""
+    lift = agent_pb2.LiftRequest(abort_ids=["made-up"])
+    hello = agent_pb2.HoldDown(hello=agent_pb2.Hello(fleet="lab", term=9))
+
+    with daemon.channel("operator") as operator, daemon.channel("controller") as controller:
+        agent_pb2_grpc.AgentStub(operator).Lift(lift, timeout=PATIENCE_S)
+        welcome = next(agent_pb2_grpc.AgentStub(controller).Hold(iter([hello]), timeout=PATIENCE_S)).welcome
+
+    assert "made-up" not in welcome.aborts_lifted

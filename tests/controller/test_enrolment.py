@@ -181,6 +181,38 @@ async def test_an_agents_certificate_opens_nothing_here(tmp_path: Path) -> None:
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+@pytest.mark.parametrize("advertise", ["controller.controller.lab.chaos:7070", "web2.agent.lab.chaos:7070"])
+async def test_a_host_gets_no_name_but_its_own(tmp_path: Path, advertise: str) -> None:
+    """Servers are known by the names in their certificates: who comes in as web1 must pass for nobody else."""
+    from cryptography import x509
+
+    async with site(tmp_path) as here:
+        await join(here.login("ada"), tmp_path / "ada")
+        async with here.caller(tmp_path / "ada") as ada:
+            request = controller_pb2.TokenRequest(name="web1", role=options_pb2.ROLE_AGENT)
+            token = await ada.call("CreateToken", request)
+        await join(here.token(token.token), tmp_path / "web1", advertise=advertise)
+
+    certificate = x509.load_pem_x509_certificate((tmp_path / "web1/identity.crt").read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["web1.agent.lab.chaos"]
+
+
+@pytest.mark.parametrize(
+    "advertise", ["wéb1:7070", "unix:/run/x:7070", "a b:7070", "[]:7070", "*.example:7070", "web1"]
+)
+async def test_an_odd_address_is_refused_and_costs_no_token(tmp_path: Path, advertise: str) -> None:
+    """What can't be dialled is said before anything is issued."""
+    async with site(tmp_path) as here:
+        await join(here.login("ada"), tmp_path / "ada")
+        async with here.caller(tmp_path / "ada") as ada:
+            request = controller_pb2.TokenRequest(name="web1", role=options_pb2.ROLE_AGENT)
+            token = here.token((await ada.call("CreateToken", request)).token)
+        with pytest.raises(Refused, match="advertise"):
+            await join(token, tmp_path / "web1", advertise=advertise)
+        await join(token, tmp_path / "web1", advertise="[fd00::4]:7070")
+
+
 async def test_a_lax_key_is_refused(tmp_path: Path) -> None:
     """A CA whose key others can read issues nothing."""
     async with site(tmp_path) as here:

@@ -3,14 +3,18 @@
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
+
+_PRIVATE = 0o700
 
 
 def make_private(folder: Path) -> None:
     """A folder for root alone."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    if stat.S_IMODE(folder.stat().st_mode) != _PRIVATE:  # a read-only disk is no obstacle where nothing need change
+        folder.chmod(_PRIVATE)
 
 
 def write_durably(path: Path, content: Mapping[str, object]) -> None:
@@ -49,6 +53,6 @@ def read_json(path: Path) -> dict[str, object] | None:
     """The object in a file; None when it is absent, cut or garbage."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

@@ -1,6 +1,7 @@
 """One undoer: whoever works on an injection holds the flock of its file, for as long as it lives."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -20,16 +21,25 @@ class Lock:
 
     def take(self) -> bool:
         """Whether the lock is ours now. The holder's process id is written into the file."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._open()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return False
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         self._descriptor = descriptor
+        with contextlib.suppress(OSError):  # on a full or read-only disk the lock holds all the same, without a name
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return True
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
 
     def seize(self, patience_s: float) -> None:
         """Take the lock; who still holds it after `patience_s` is killed. `TimeoutError` when that does not help."""

@@ -22,18 +22,29 @@ class ClsactRecord:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "clsact"
 
-    def join(self, netlink: Netlink, index: int) -> None:
+    def join(self, netlink: Netlink, index: int, injection_id: str) -> None:
         """Have a clsact there, ours or another's. Hold the lock."""
         if present(netlink, index):
             return
         record = self._path(index)
-        record.write_text(_boot() + "\n")  # before the making: what is not made is forgotten in `leave`
+        # Before the making: what is not made is forgotten in `leave`. Its maker has nothing in it until `joined`: one
+        # that dies between the two leaves an empty clsact, and that is ours to take away.
+        record.write_text(f"{_boot()}\n{injection_id}\n")
         try:
             tc.add_clsact(netlink, index)
         except KernelRefused as refused:
             record.unlink(missing_ok=True)
             if refused.errno != errno.EEXIST:
                 raise
+
+    def joined(self, index: int, injection_id: str) -> None:
+        """Note that our filter is in: if it is gone later, then clsact may be another's as well. Hold the lock."""
+        lines = self._lines(index)
+        if injection_id in lines:
+            record = self._path(index)
+            draft = record.with_name(f".{record.name}.new")
+            draft.write_text("".join(f"{line}\n" for line in lines if line != injection_id))
+            draft.rename(record)
 
     def leaving(self, index: int, injection_id: str) -> None:
         """Note that our filter is about to go, so that one who comes after a crash knows that it was there."""
@@ -82,7 +93,7 @@ class ClsactRecord:
         return self._folder / f"{Path('/proc/self/ns/net').stat().st_ino}.{index}"
 
     def _lines(self, index: int) -> list[str]:
-        """Who left since it was made; empty when it is not ours."""
+        """Who left since it was made, or has not come in yet; empty when it is not ours."""
         try:
             lines = self._path(index).read_text().splitlines()
         except OSError:

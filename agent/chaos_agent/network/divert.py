@@ -42,8 +42,9 @@ def attach(
     """Put the filter in, joining or making clsact; read back that it is there."""
     try:
         with record.lock():
-            record.join(netlink, hook.index)
+            record.join(netlink, hook.index, injection_id)
             made = _add(netlink, hook, program, injection_id, target)
+            record.joined(hook.index, injection_id)
     except OSError as error:
         raise FaultFailed(f"{hook}: the record of clsact can't be written: {error}") from error
     complaint = wrong(netlink, made, injection_id, target)

@@ -76,8 +76,22 @@ def test_a_crash_between_filter_and_clsact_is_made_good(here: Host, tmp_path: Pa
     record, injection_id = ClsactRecord(tmp_path), "some-id"
     with here.inside(), Netlink() as netlink:
         with record.lock():
-            record.join(netlink, 2)
+            record.join(netlink, 2, injection_id)
+            record.joined(2, injection_id)
         record.leaving(2, injection_id)
+
+        left = record.leave(netlink, 2, injection_id, expected=True)
+
+    assert left == ""
+    assert not has_clsact(here)
+
+
+def test_a_crash_between_clsact_and_filter_is_made_good(here: Host, tmp_path: Path) -> None:
+    """Who dies after making clsact and before its filter is in leaves nothing of ours behind."""
+    record, injection_id = ClsactRecord(tmp_path), "some-id"
+    with here.inside(), Netlink() as netlink:
+        with record.lock():
+            record.join(netlink, 2, injection_id)
 
         left = record.leave(netlink, 2, injection_id, expected=True)
 
@@ -90,7 +104,7 @@ def test_a_record_of_another_boot_says_nothing(here: Host, tmp_path: Path) -> No
     record = ClsactRecord(tmp_path)
     with here.inside(), Netlink() as netlink:
         with record.lock():
-            record.join(netlink, 2)
+            record.join(netlink, 2, "some-id")
         next((tmp_path / "clsact").glob("*.2")).write_text("another boot\nsome-id\n")
 
         left = record.leave(netlink, 2, "some-id", expected=True)
