@@ -77,7 +77,7 @@ def test_a_host_that_is_cut_off_ends_within_the_lease(fleet: Fleet) -> None:
 
 def test_abort_names_who_is_cut_off_and_when_it_ends_by_itself(fleet: Fleet) -> None:
     """`abort --all` with a host cut off: exit 6, that host by name and moment; mended, it becomes proved clean."""
-    experiment = fleet.run(latency("100ms", "web*", duration="60s", lease="6s"))
+    experiment = fleet.run(latency("100ms", "web*", duration="60s", lease="12s"))
     with Pinging("web1") as pinging:
         lab("cut", "web1")
 
