@@ -9,7 +9,9 @@ from chaos_protocol.problems import Problem
 
 from chaos_agent import kinds
 from chaos_agent.contract import Claim, Settings, Verdict
+from chaos_agent.host import clock
 from chaos_agent.law import Law
+from chaos_agent.records import Record
 from chaos_agent.standing import Guard
 
 HOST, LAW, OVERLAP, INPUT = "host", "law", "overlap", "input"
@@ -36,6 +38,23 @@ class Start:
     duration_ns: int
     lease_ns: int
     guard: Guard
+
+    def record(self, verdict: Verdict, accepted: int) -> Record:
+        """The record of this start, accepted at that tick: deadline and lease are counted from there."""
+        return Record(
+            id=self.id,
+            digest=self.digest,
+            kind=self.kind,
+            fault=self.fault,
+            parameters=self.parameters,
+            undo=verdict.undo,
+            facts=verdict.facts,
+            boot_id=clock.boot_id(),
+            accepted_tick=accepted,
+            deadline_tick=accepted + self.duration_ns,
+            lease_tick=accepted + self.lease_ns,
+            lease_ns=self.lease_ns,
+        )
 
 
 class Examiner:

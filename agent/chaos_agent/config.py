@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos_protocol import catalogue, document, values
+from chaos_protocol import catalogue, document, values, yamlfile
 from chaos_protocol.problems import Problem, Refused
 from chaos_protocol.v1 import agent_config_pb2
 
@@ -38,12 +38,7 @@ class Config:
 
 def load(path: Path) -> Config:
     """Read the file (absent: all defaults). Raises `Refused` with every problem in it."""
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text()) if path.exists() else {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise Refused([Problem(str(path), " ".join(str(error).split()), "must be readable YAML")]) from None
+    content = yamlfile.read(path) if path.exists() else {}
     message = document.with_defaults(document.read(agent_config_pb2.AgentConfig, content or {}))
     law = document.with_defaults(message.limits)
     problems: list[Problem] = []

@@ -54,6 +54,7 @@ class Injector:
         self._live: dict[str, Live] = {}
         self._history: dict[str, Record] = ledger.history()
         self._listeners: list[Callable[[Record], None]] = []
+        self._standing_listeners: list[Callable[[], None]] = []
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self.standing: Standing = ledger.standing().started()
@@ -77,7 +78,7 @@ class Injector:
         """Look after injections until `stop`; then revert what is live."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for record in [each for each in self._history.values() if each.over and not _proved(each) and each.outcome]:
+            for record in [each for each in self._history.values() if each.over and not each.proved and each.outcome]:
                 group.create_task(self._undo_until_proved(record, record.ended))
             await self._stopping.wait()
             self._group = None
@@ -89,10 +90,18 @@ class Injector:
     def stop(self) -> None:
         self._stopping.set()
 
-    def listen(self, listener: Callable[[Record], None]) -> Callable[[], None]:
-        """Be told of every change of a record; returns how to stop that."""
+    def listen(
+        self, listener: Callable[[Record], None], on_standing: Callable[[], None] = lambda: None
+    ) -> Callable[[], None]:
+        """Be told of every change of a record, and that the standing changed; returns how to stop that."""
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        self._standing_listeners.append(on_standing)
+
+        def unlisten() -> None:
+            self._listeners.remove(listener)
+            self._standing_listeners.remove(on_standing)
+
+        return unlisten
 
     @property
     def live(self) -> list[Record]:
@@ -173,7 +182,7 @@ class Injector:
         worker = (await spawned)[0]
         if isinstance(worker, BaseException):
             raise Denied(HOST, [Problem("worker", str(worker), "the host can't start a process")])
-        return Live(_record(order, verdict, accepted), worker, verdict.claims)
+        return Live(order.record(verdict, accepted), worker, verdict.claims)
 
     async def _go(self, live: Live, order: Start) -> None:
         """Journal, then a last look at what may have happened meanwhile, then go. No await between the last two."""
@@ -245,10 +254,10 @@ class Injector:
             self._history[done.id] = done
             live = self._live.get(done.id)
             if live:
-                if _proved(done):
+                if done.proved:
                     del self._live[done.id]
                 await self._update(live, done)
-            if _proved(done):
+            if done.proved:
                 return
             log.error("still on the host: %s", done)
             with contextlib.suppress(TimeoutError):
@@ -286,7 +295,7 @@ class Injector:
 
     async def _revert_ended(self, injection_id: str) -> tuple[str, Record | None]:
         known = self._history.get(injection_id)
-        if known and _proved(known):
+        if known and known.proved:
             return Outcome.ALREADY_CLEAN, known
         tombstone = known or Record(
             injection_id, boot_id=clock.boot_id(), clean_unix_ns=clock.unix_ns_at(clock.tick_ns())
@@ -327,7 +336,9 @@ class Injector:
         return [each for each in injection_ids if each not in self._live]
 
     async def _save(self) -> None:
-        """Make the standing durable. What can't be written still holds in memory, and is said loudly."""
+        """Tell of the standing and make it durable. What can't be written holds in memory, and is said loudly."""
+        for tell in list(self._standing_listeners):
+            tell()
         try:
             async with self._saving:
                 await asyncio.to_thread(self._ledger.write_standing, self.standing)
@@ -371,27 +382,6 @@ class Injector:
         for old in list(self._history.values()):
             if old.id not in self._live and self._ledger.forget_old(old, clock.unix_ns_at(clock.tick_ns())):
                 del self._history[old.id]
-
-
-def _proved(record: Record) -> bool:
-    return record.outcome in Outcome.PROVED
-
-
-def _record(order: Start, verdict: Verdict, accepted: int) -> Record:
-    return Record(
-        id=order.id,
-        digest=order.digest,
-        kind=order.kind,
-        fault=order.fault,
-        parameters=order.parameters,
-        undo=verdict.undo,
-        facts=verdict.facts,
-        boot_id=clock.boot_id(),
-        accepted_tick=accepted,
-        deadline_tick=accepted + order.duration_ns,
-        lease_tick=accepted + order.lease_ns,
-        lease_ns=order.lease_ns,
-    )
 
 
 async def _discard(spawned: "asyncio.Future[tuple[WorkerProcess | BaseException]]") -> None:

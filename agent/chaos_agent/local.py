@@ -40,8 +40,8 @@ def status(config: Config) -> Account:
     request = agent_pb2.ListRequest(history=True)
     reply = _ask(config, lambda agent: agent.List(request, timeout=_ANSWER_WITHIN_S))
     if reply is None:
-        entries = [f"{name}: {record or 'unreadable'}" for name, record in Ledger(config.state).entries()]
-        return ["the daemon does not answer; `chaos-agent revert --all` works all the same", *entries], bool(entries)
+        left = [f"{record.id}: {record}" for record in undoing.leftovers(Ledger(config.state))]
+        return ["the daemon does not answer; `chaos-agent revert --all` works all the same", *left], bool(left)
     lines = [f"abort {order.abort_id} is up, by {order.by}: {order.reason}" for order in reply.aborts_up]
     lines += [_line(injection, reply.tick) for injection in reply.injections]
     unproved = [each for each in reply.injections if _is_open(each)]

@@ -78,6 +78,11 @@ class Record:
         return min(self.lease_tick, self.deadline_tick)
 
     @property
+    def proved(self) -> bool:
+        """Whether it is certain that nothing of it is left."""
+        return self.outcome in Outcome.PROVED
+
+    @property
     def over(self) -> bool:
         return self.state in OVER
 

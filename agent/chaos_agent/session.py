@@ -43,7 +43,7 @@ class Session:
         """Everything that goes up, until the stream ends."""
         await self._greet(hello)
         yield self._welcome()
-        unlisten = self._injector.listen(self._changed)
+        unlisten = self._injector.listen(self._changed, self._due.set)
         # Not a TaskGroup: this is a generator, and grpc may close it from another task.
         tasks = [asyncio.get_running_loop().create_task(each) for each in (self._read(requests), self._tick())]
         try:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from chaos_protocol import yamlfile
 from chaos_protocol.identity import problem_of_name
 from chaos_protocol.problems import Problem, Refused
 
@@ -63,15 +64,7 @@ def _joined(host: str, port: int) -> str:
 
 def load(path: Path) -> Config:
     """The configuration in a file; raises `Refused` with every problem."""
-    import yaml
-
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise Refused([Problem(str(path), error.strerror or "", "the configuration must be readable")]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Refused([Problem(str(path), str(error).replace("\n", " "), "must be YAML")]) from None
-    return read(document)
+    return read(yamlfile.read(path))
 
 
 def read(document: object) -> Config:

@@ -21,7 +21,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from chaos_protocol import values
+from chaos_protocol import values, yamlfile
 from chaos_protocol.problems import Problem, Refused
 
 from chaos_controller import labels, units
@@ -72,14 +72,7 @@ def load(path: Path | None, known_kinds: Collection[str]) -> Policy:
     """The policy in a file, or the default without one; raises `Refused` with every problem."""
     if path is None:
         return Policy()
-    import yaml
-
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise Refused([Problem(str(path), error.strerror or "", "the policy must be readable")]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Refused([Problem(str(path), str(error).replace("\n", " "), "the policy must be YAML")]) from None
+    document = yamlfile.read(path)
     return read({} if document is None else document, known_kinds)
 
 

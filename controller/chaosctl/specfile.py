@@ -27,7 +27,7 @@ def read_file(name: str) -> dict[str, Any]:
         content = yaml.load(text, _Loader)
     except OSError as error:
         raise refuse("--file", name, error.strerror or str(error)) from None
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, AttributeError, RecursionError, yaml.YAMLError) as error:
         raise refuse("--file", name, f"is no YAML or JSON: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise refuse("--file", name, "must have keys with values: faults, selection, duration, …")

@@ -33,6 +33,7 @@ OPTIONS = (
     ("grpc.so_reuseport", 0),  # a second daemon on the port is an error, not a share of the calls
     ("grpc.max_receive_message_length", 1024 * 1024),
     ("grpc.max_concurrent_streams", 256),
+    ("grpc.server_handshake_timeout_ms", 5000),  # who connects and says nothing is not kept for two minutes
     ("grpc.keepalive_permit_without_calls", 1),
 )
 
