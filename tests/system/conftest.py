@@ -1,10 +1,12 @@
 """One fleet for all tests; after each, every host must be as it was before."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from tests.system.fleet import Fleet, pictures
+from tests.system.fleet import HOSTS, Fleet, pictures
+from tests.system.sockets import Endpoint, Endpoints
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +23,10 @@ def fleet(whole_fleet: Fleet) -> Iterator[Fleet]:
     # What was found after the test before is what this one began with.
     before, whole_fleet.as_found = whole_fleet.as_found, pictures()
     assert before == whole_fleet.as_found
+
+
+@pytest.fixture(scope="session")
+def endpoints() -> Iterator[Endpoints]:
+    """A process with sockets on each machine."""
+    with ExitStack() as ending:
+        yield {machine: ending.enter_context(Endpoint(machine)) for machine in ("controller", "gw", *HOSTS)}

@@ -8,6 +8,7 @@ import os
 import re
 import select
 import signal
+import statistics
 import subprocess
 import tempfile
 import time
@@ -120,6 +121,10 @@ class Pinging:
         """Numbers of pings without an answer; the last one asked may still have been under way."""
         numbers = {answer.number for answer in self.answers}
         return set(range(1, max(numbers))) - numbers
+
+    def mean(self, since: float, until: float) -> float:
+        """Of the answers to what was asked between these moments."""
+        return statistics.fmean(answer.ms for answer in self.answers if since <= answer.asked < until)
 
     def last(self, at_least_ms: float) -> float:
         """When the last ping was asked that took so long; 0 when none did."""
