@@ -1,7 +1,7 @@
 """Documented values made short for people: durations to the second, instants to the clock, ids to their beginning."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chaos_protocol import catalogue, values
@@ -36,6 +36,15 @@ def clock(instant: str, now: datetime | None = None) -> str:
         return instant
     today = (now or datetime.now(UTC)).date()
     return f"{moment:%H:%M:%SZ}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M:%SZ}"
+
+
+def clock_by_which(instant: str) -> str:
+    """The same, rounded up: a moment by which something is over must not be told too early."""
+    try:
+        moment = datetime.fromisoformat(instant)
+    except ValueError:
+        return clock(instant)
+    return clock((moment + timedelta(microseconds=-moment.microsecond % 10**6)).isoformat())
 
 
 def short_id(identifier: str) -> str:

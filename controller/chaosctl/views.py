@@ -92,7 +92,7 @@ def note_of(target: Document) -> str:
     if target.get("drift"):
         notes.append(f"drift: {target['drift']}")
     if target.get("reachable") is False and target.get("lease_ends"):
-        notes.append(f"unreachable, ends by itself at the latest {human.clock(target['lease_ends'])}")
+        notes.append(f"unreachable, ends by itself at the latest {human.clock_by_which(target['lease_ends'])}")
     elif target.get("reachable") is False:
         notes.append("unreachable")
     if target.get("note"):

@@ -77,3 +77,9 @@ def test_small_things() -> None:
     assert short_id("short") == "short"
     assert words("never-started") == "never started"
     assert selection_line({"hosts": ["web*"], "labels": [], "count": 2}) == "hosts=web* count=2"
+
+
+def test_a_moment_by_which_something_ends_is_rounded_up() -> None:
+    """Told a second late is right, told a second early is a lie."""
+    assert human.clock_by_which("2020-01-31T12:00:30.1Z") == "2020-01-31 12:00:31Z"
+    assert human.clock_by_which("2020-01-31T12:00:30Z") == "2020-01-31 12:00:30Z"
