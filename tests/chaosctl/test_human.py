@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 from chaos_protocol.v1 import options_pb2
-from chaosctl.human import clock, coarse, fault_line, measured, seconds_of, selection_line, short_id, words
+from chaosctl.human import (
+    clock,
+    clock_by_which,
+    coarse,
+    fault_line,
+    measured,
+    seconds_of,
+    selection_line,
+    short_id,
+    words,
+)
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -81,5 +91,5 @@ def test_small_things() -> None:
 
 def test_a_moment_by_which_something_ends_is_rounded_up() -> None:
     """Told a second late is right, told a second early is a lie."""
-    assert human.clock_by_which("2020-01-31T12:00:30.1Z") == "2020-01-31 12:00:31Z"
-    assert human.clock_by_which("2020-01-31T12:00:30Z") == "2020-01-31 12:00:30Z"
+    assert clock_by_which("2020-01-31T12:00:30.1Z") == "2020-01-31 12:00:31Z"
+    assert clock_by_which("2020-01-31T12:00:30Z") == "2020-01-31 12:00:30Z"
