@@ -5,6 +5,7 @@
 
 import json
 import re
+import statistics
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Self
 
 import pytest
 
-from tests.system.fleet import HOSTS, Fleet, Pinging, latency, on, picture, pictures, ping, read_pings
+from tests.system.fleet import HOSTS, Fleet, Pinging, latency, on, picture, pictures, ping
 from tests.system.sockets import at
 
 DELAY_MS = 100
@@ -91,23 +92,25 @@ class Watched(AbstractContextManager["Watched"]):
         return [answer.asked for answer in self._pinging[host].answers if answer.ms >= DELAY_MS * 0.9]
 
 
-def means_at_rest() -> dict[str, float]:
-    """Ping every host from gw at the same time, as it is done while watching."""
-    words = ["ping", "-q", "-c", "50", "-i", "0.1"]
+def usual_ms() -> dict[str, float]:
+    """What a round trip to each host takes; the median, because what a busy machine adds to some would seem to be less
+    of a rise later."""
+    words = ["ping", "-c", "50", "-i", "0.1"]
     running = {host: subprocess.Popen(at("gw", *words, host), stdout=subprocess.PIPE, text=True) for host in HOSTS}
-    return {host: read_pings(process.communicate()[0]).mean for host, process in running.items()}
+    said = {host: process.communicate()[0] for host, process in running.items()}
+    return {host: statistics.median(map(float, re.findall(r"time=([\d.]+) ms", said[host]))) for host in HOSTS}
 
 
-def assert_only_web_is_late(before: Mapping[str, float], during: Mapping[str, float]) -> None:
-    more = {host: during[host] - before[host] for host in HOSTS}
+def assert_only_web_is_late(before: Mapping[str, float], means: Mapping[str, float]) -> None:
+    more = {host: means[host] - before[host] for host in HOSTS}
     assert all(abs(more[host] - DELAY_MS) <= 1 for host in WEB), more
-    assert abs(more["db1"]) < 1, more
+    assert more["db1"] < 1, more
 
 
 def test_in_the_foreground(furnished: Mapping[str, str]) -> None:
     """`chaosctl inject` holds for its duration: 100 ms more to every web host in the mean, nothing more to db1; inert
     within 1 s after the end, clean within delay + 1 s; then it ends with 0, and every host is as it was."""
-    before = means_at_rest()
+    before = usual_ms()
 
     with Watched() as watched:
         done = subprocess.run([*COMMAND, "--duration", "30s"], capture_output=True, text=True, check=False)
@@ -123,18 +126,18 @@ def test_in_the_foreground(furnished: Mapping[str, str]) -> None:
 
 def test_detached(fleet: Fleet, furnished: Mapping[str, str]) -> None:
     """`chaosctl inject --detach` says what it started and ends; the fault holds, and ends all the same without it."""
-    before = means_at_rest()
+    before = usual_ms()
 
     with Watched() as watched:
-        words = [*COMMAND, "--duration", "15s", "--detach", "-o", "json"]
+        words = [*COMMAND, "--duration", "12s", "--detach", "-o", "json"]
         started = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
         end = fleet.until_over(started["id"])
         after = pictures()
 
     assert_only_web_is_late(before, watched.means())
     assert (end["state"], {target["state"] for target in end["targets"]}) == ("completed", {"clean"})
-    assert all(10 < watched.held_s(host) < 15 + 1 for host in WEB)
-    assert watched.cleaned_s() < 15 + DELAY_MS / 1000 + 1
+    assert all(5 < watched.held_s(host) < 12 + 1 for host in WEB)
+    assert watched.cleaned_s() < 12 + DELAY_MS / 1000 + 1
     assert watched.lost == set()
     assert after == furnished
 
