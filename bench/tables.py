@@ -27,11 +27,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 def conditions(*more: str) -> None:
     """Where and when this was measured, in a line."""
     kernel = os.uname().release
-    where = "User-mode Linux" if "UML" in _processor() else "the machine's own kernel"
+    where = "User-mode Linux" if in_uml() else "the machine's own kernel"
     load = Path("/proc/loadavg").read_text().split()[0]
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     print("; ".join([f"{when}, {where} {kernel}, {os.cpu_count()} CPU, load {load}", *more]) + ".", flush=True)
 
 
-def _processor() -> str:
-    return Path("/proc/cpuinfo").read_text()
+def in_uml() -> bool:
+    """Whether this kernel is a process."""
+    return "User Mode Linux" in Path("/proc/cpuinfo").read_text()
