@@ -41,10 +41,14 @@ def shared_flags() -> list[Flag]:
     return selection_flags() + [_flag(field, (field.key,), WHEN) for field in spec if not field.field.message_type]
 
 
-def selection_flags() -> list[Flag]:
-    """The flags that choose hosts."""
+_DRAWING = ("count", "percent", "seed")
+
+
+def selection_flags(drawing: bool = True) -> list[Flag]:
+    """The flags that choose hosts; without `drawing` those that name them and not those that draw some of them."""
     selection = catalogue.parameters_of(controller_pb2.Selection.DESCRIPTOR)
-    return [_flag(parameter, ("selection", parameter.key), WHERE) for parameter in selection]
+    chosen = [parameter for parameter in selection if drawing or parameter.key not in _DRAWING]
+    return [_flag(parameter, ("selection", parameter.key), WHERE) for parameter in chosen]
 
 
 class FieldFlag(Flag):

@@ -58,7 +58,7 @@ def _list(context: click.Context, /, retired: bool, **given: tuple[str, ...]) ->
     if context.invoked_subcommand is not None:
         return
     here = session.of(context)
-    selection = flags.document_of(flags.selection_flags(), given).get("selection", {})
+    selection = flags.document_of(flags.selection_flags(drawing=False), given).get("selection", {})
     try:
         emit(here, here.client.hosts(selection, retired), hosts_page)
     except Stop as stop:
@@ -96,7 +96,7 @@ def _given(reason: str) -> str:
 
 def _list_flags() -> list[Flag]:
     retired = Flag(["--retired"], is_flag=True, heading=flags.WHERE, help="Also those that were retired.")
-    return [*flags.selection_flags(), retired]
+    return [*flags.selection_flags(drawing=False), retired]
 
 
 def _reason() -> Flag:
