@@ -67,9 +67,9 @@ def test_reasons_are_kept(controller: FakeController, home: Path, run: Run, verb
     assert (request.host, request.reason) == ("db1", "gone")
 
 
-def test_a_bad_selection_is_told_of_the_flags(home: Path, run: Run) -> None:
-    """As everywhere."""
-    result = run(home, "hosts", "--percent", "30")
+def test_flags_that_draw_are_none_of_a_list(home: Path, run: Run) -> None:
+    """A list is not drawn: a flag that would do nothing is refused, not passed over."""
+    result = run(home, "hosts", "--percent", "30%")
 
     assert result.code == Exit.INPUT
-    assert "--percent 30  has no unit" in result.err
+    assert "--percent 30%  is not known" in result.err
