@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import grpc
 from chaos_protocol import catalogue, refusals, values
-from chaos_protocol.problems import Refused
+from chaos_protocol.problems import Problem, Refused
 from chaos_protocol.v1 import agent_pb2, agent_pb2_grpc, options_pb2
 
 from chaos_agent import undoing
@@ -131,10 +131,17 @@ def resume(config: Config) -> list[str]:
     """Lift the aborts that hold here."""
     listed = _ask(config, lambda agent: agent.List(agent_pb2.ListRequest(), timeout=_ANSWER_WITHIN_S))
     if listed is None:
-        ledger = Ledger(config.state)
-        standing = ledger.standing()
-        ledger.write_standing(standing.lift(order.id for order in standing.up))
-        return [f"lifted {order.id}: {order.reason}" for order in standing.up] or ["nothing was up"]
+        return _resume_alone(config)
     request = agent_pb2.LiftRequest(abort_ids=[order.abort_id for order in listed.aborts_up])
     _ask(config, lambda agent: agent.Lift(request, timeout=_ANSWER_WITHIN_S))
     return [f"lifted {order.abort_id}: {order.reason}" for order in listed.aborts_up] or ["nothing was up"]
+
+
+def _resume_alone(config: Config) -> list[str]:
+    ledger = Ledger(config.state)
+    with ledger.daemon_lock() as lock:
+        if not lock.take():  # it would write its own standing over ours
+            raise Refused([Problem("daemon", str(config.state), "runs and does not answer; end it, then resume")])
+        standing = ledger.standing()
+        ledger.write_standing(standing.lift(order.id for order in standing.up))
+    return [f"lifted {order.id}: {order.reason}" for order in standing.up] or ["nothing was up"]

@@ -21,6 +21,7 @@ _REASONS = {
     "host": agent_pb2.REFUSED_HOST,
     "caller": agent_pb2.REFUSED_CALLER,
 }
+_LONGEST_REASON = 200
 _SAME = (
     "id",
     "digest",
@@ -102,8 +103,11 @@ def fault(message: faults_pb2.Fault) -> tuple[str, dict[str, object]]:
 
 
 def orders(messages: Iterable[agent_pb2.AbortOrder]) -> list[Order]:
-    """Aborts from the wire."""
-    return [Order(each.abort_id, each.reason, each.by, each.host_only) for each in messages]
+    """Aborts from the wire. They are kept for good, so their words are kept short."""
+    return [
+        Order(each.abort_id, each.reason[:_LONGEST_REASON], each.by[:_LONGEST_REASON], each.host_only)
+        for each in messages
+    ]
 
 
 def orders_up(standing_up: Iterable[Order]) -> list[agent_pb2.AbortOrder]:

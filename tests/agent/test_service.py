@@ -167,7 +167,10 @@ def test_the_console_speaks_to_the_daemon_by_its_socket(daemon: Daemon) -> None:
 
 
 def test_an_abort_at_the_console_holds_though_the_daemon_is_frozen(tmp_path: Path) -> None:
-    """A daemon that does not answer is ended: it would wake up, know of no abort and write its standing over ours."""
+    """A daemon that does not answer is ended: it would wake up, know of no abort and write its standing over ours.
+
+    Nothing is as urgent about a resume: that one is refused.
+    """
     FakeCa().issue(tmp_path / "state/identity", "agent", "web1")
     config = tmp_path / "agent.yaml"
     config.write_text(f'state: {tmp_path}/state\nlisten: "127.0.0.1:17071"\n')
@@ -177,8 +180,10 @@ def test_an_abort_at_the_console_holds_though_the_daemon_is_frozen(tmp_path: Pat
         next(line for line in process.stderr if b"listens on" in line)
         process.send_signal(signal.SIGSTOP)
 
+        resumed = subprocess.run([*command, "resume"], capture_output=True, check=False, timeout=PATIENCE_S)
         subprocess.run([*command, "abort", "--reason", "drill"], check=True, timeout=4 * PATIENCE_S)
 
+        assert (resumed.returncode, b"runs and does not answer" in resumed.stderr) == (2, True)
         assert process.wait(PATIENCE_S) == -signal.SIGKILL
     assert [order.reason for order in Ledger(tmp_path / "state").standing().up] == ["drill"]
 
