@@ -14,8 +14,14 @@ def whole_fleet() -> Fleet:
     return Fleet()
 
 
+@pytest.fixture(scope="module")
+def found_by_module(whole_fleet: Fleet) -> None:
+    """Tests of other files may have loaded modules of the kernel that put a device (tunl0) into every namespace."""
+    whole_fleet.as_found = pictures()
+
+
 @pytest.fixture
-def fleet(whole_fleet: Fleet) -> Iterator[Fleet]:
+def fleet(whole_fleet: Fleet, found_by_module: None) -> Iterator[Fleet]:
     """The controller's client. A test that leaves anything on any host fails."""
     yield whole_fleet
     whole_fleet.make_whole()
