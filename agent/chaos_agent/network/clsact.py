@@ -8,7 +8,7 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from chaos_agent.host import tc
+from chaos_agent.host import clock, tc
 from chaos_agent.host.locks import Lock
 from chaos_agent.host.netlink import KernelRefused, Netlink
 from chaos_agent.network import marks
@@ -29,7 +29,7 @@ class ClsactRecord:
         record = self._path(index)
         # Before the making: what is not made is forgotten in `leave`. Its maker has nothing in it until `joined`: one
         # that dies between the two leaves an empty clsact, and that is ours to take away.
-        record.write_text(f"{_boot()}\n{injection_id}\n")
+        record.write_text(f"{clock.boot_id()}\n{injection_id}\n")
         try:
             tc.add_clsact(netlink, index)
         except KernelRefused as refused:
@@ -98,7 +98,7 @@ class ClsactRecord:
             lines = self._path(index).read_text().splitlines()
         except OSError:
             return []
-        return lines if lines[:1] == [_boot()] else []
+        return lines if lines[:1] == [clock.boot_id()] else []
 
     def _forget(self, index: int) -> None:
         with contextlib.suppress(OSError):
@@ -112,7 +112,3 @@ def present(netlink: Netlink, index: int) -> bool:
 def is_empty(netlink: Netlink, index: int) -> bool:
     return not any(tc.filters(netlink, index, hook) or any(tc.chains(netlink, index, hook))
                    for hook in (tc.EGRESS, tc.INGRESS))  # fmt: skip
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
